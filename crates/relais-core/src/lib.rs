@@ -1,0 +1,1 @@
+//! Every decision of Relais: commands, events, vocabulary, capabilities, ports, dispatch. No I/O, no clock.

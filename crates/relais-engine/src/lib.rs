@@ -1,0 +1,1 @@
+//! A Socket.IO server library: shards, transports, sessions, hub, outbox, heartbeat, resume.

@@ -1,0 +1,2 @@
+//! The Relais binary.
+fn main() {}

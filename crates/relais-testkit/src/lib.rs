@@ -1,0 +1,1 @@
+//! A whole server in a test: chaos proxy, kill and restart, contract suites for ports.
