@@ -1,0 +1,223 @@
+//! What somebody asks for: one typed command, the actor who asks, and what came with the request from outside.
+//!
+//! The vocabulary makes commands out of wire events and HTTP requests; capabilities decide them. No wire name is here.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::event::{Facts, Person};
+use crate::ids::{
+    AudienceKey, Conversation, Id, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
+};
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Actor {
+    /// A user whose token was proved.
+    User(Arc<Identity>),
+    /// The team's own backend, by API key: it may act on any room and user of the tenant.
+    Backend,
+}
+
+/// What a proved token says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// Id, display name and role.
+    pub person: Person,
+    /// Rooms that the token itself names, through `claim:` join policies.
+    pub claimed_rooms: Vec<RoomKey>,
+    /// When the token ends, if it does.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// How the command came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Over a session; `joined` says whether that session is in the command's room now.
+    Session {
+        /// Which session.
+        id: SessionId,
+        /// Whether it has joined the room of the command.
+        joined: bool,
+    },
+    /// Over HTTP.
+    Http,
+}
+
+/// A command with all that came with it: the capability needs no clock and no random numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Invocation {
+    /// Whose data.
+    pub tenant: TenantKey,
+    /// Who asks.
+    pub actor: Actor,
+    /// How it came.
+    pub origin: Origin,
+    /// Wall-clock time, for people to read; never for order.
+    pub now: Timestamp,
+    /// A fresh UUIDv7 for whatever the command creates.
+    pub new_id: Id,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// A page by `seq`: exclusive bounds, oldest first. Neither bound: the newest page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeqRange {
+    /// Only messages before this seq (the page that ends right before it).
+    pub before: Option<Seq>,
+    /// Only messages after this seq (the page that begins right after it).
+    pub after: Option<Seq>,
+}
+
+/// A chat message to send.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewMessage {
+    /// Where it goes.
+    pub conversation: Conversation,
+    /// Private to this participant and the sender.
+    pub recipient: Option<UserId>,
+    /// `text` unless the client said otherwise.
+    pub kind: Arc<str>,
+    /// The text.
+    pub body: String,
+    /// A label inside the conversation.
+    pub channel: Option<Arc<str>>,
+    /// The client's temporary id.
+    pub key: Option<Arc<str>>,
+    /// The message that this one answers.
+    pub reply_to: Option<Id>,
+}
+
+/// Everything that can be asked of the core.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Enter a room with this session. Reply: `room`, `online`, `lastSeq`.
+    JoinRoom {
+        /// Which room.
+        room: RoomKey,
+    },
+    /// Leave a room with this session.
+    LeaveRoom {
+        /// Which room.
+        room: RoomKey,
+    },
+    /// Who is in the room now. Reply: `users`, `count`.
+    RoomOnline {
+        /// Which room.
+        room: RoomKey,
+    },
+    /// Make a user a member (and forget an earlier removal).
+    AddMember {
+        /// Which room.
+        room: RoomKey,
+        /// Who.
+        user: UserId,
+    },
+    /// End a membership; a removal outranks the token's claim.
+    RemoveMember {
+        /// Which room.
+        room: RoomKey,
+        /// Who.
+        user: UserId,
+    },
+    /// All members that the server keeps. Reply: `members`.
+    ListMembers {
+        /// Which room.
+        room: RoomKey,
+    },
+    /// Send a chat message. Reply: `message`.
+    SendMessage(NewMessage),
+    /// A page of a conversation, as this actor may see it. Reply: `messages`, `hasMore`.
+    History {
+        /// Which conversation.
+        conversation: Conversation,
+        /// Only this label.
+        channel: Option<Arc<str>>,
+        /// Which page.
+        range: SeqRange,
+        /// 1 to 100.
+        limit: u32,
+    },
+    /// The actor has read a conversation up to a seq.
+    MarkRead {
+        /// Which conversation.
+        conversation: Conversation,
+        /// Up to here, inclusive.
+        seq: Seq,
+    },
+    /// Begin (`true`) or stop typing.
+    Typing {
+        /// Where.
+        conversation: Conversation,
+        /// Whether the actor types now.
+        active: bool,
+    },
+    /// Set the actor's status.
+    SetPresence {
+        /// One of the app's statuses.
+        status: Arc<str>,
+        /// Free text beside it.
+        custom_status: Option<String>,
+    },
+    /// One user's presence. Reply: `userId`, `online`, `status`, `lastSeen`.
+    GetPresence {
+        /// Who.
+        user: UserId,
+    },
+    /// Everyone online in the tenant. Reply: `users`, `hasMore`.
+    ListPresence {
+        /// Only users after this one in the order of ids, newest page first.
+        before: Option<UserId>,
+        /// 1 to 100.
+        limit: u32,
+    },
+    /// Send `data` under the wire event `event` to an audience. Reply: `delivered`/`recipients`, `online`.
+    Relay {
+        /// The wire name, chosen by the sender where the app file allows it.
+        event: Arc<str>,
+        /// The data itself.
+        data: Value,
+        /// To whom.
+        to: Vec<AudienceKey>,
+        /// Stored and replayed, or at most once.
+        durable: bool,
+    },
+    /// Numbers about the tenant. Reply: the counters that HTTP statistics map.
+    Stats,
+    /// An operation of a capability that a later version brings; answers `UNAVAILABLE`.
+    Unavailable {
+        /// The operation's name (`item.create`).
+        operation: Arc<str>,
+        /// The validated fields, under the core's names.
+        fields: Facts,
+    },
+}
+
+impl Command {
+    /// The room that the command is about, where there is one.
+    pub fn room(&self) -> Option<&RoomKey> {
+        match self {
+            Command::JoinRoom { room }
+            | Command::LeaveRoom { room }
+            | Command::RoomOnline { room }
+            | Command::AddMember { room, .. }
+            | Command::RemoveMember { room, .. }
+            | Command::ListMembers { room } => Some(room),
+            Command::SendMessage(NewMessage { conversation, .. })
+            | Command::History { conversation, .. }
+            | Command::MarkRead { conversation, .. }
+            | Command::Typing { conversation, .. } => match conversation {
+                Conversation::Room(room) => Some(room),
+                Conversation::Direct(..) => None,
+            },
+            Command::SetPresence { .. }
+            | Command::GetPresence { .. }
+            | Command::ListPresence { .. }
+            | Command::Relay { .. }
+            | Command::Stats
+            | Command::Unavailable { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! What happened: the event that a capability decided, and the record that it becomes once it is committed.
+//!
+//! An event's `body` holds facts under the core's own names (`id`, `body`, `sender.name`, …). The vocabulary maps
+//! them to an application's names when a record is delivered, live or replayed, so a log outlives a renamed field.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::ids::{
+    AudienceKey, Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp,
+    UserId,
+};
+
+/// The facts of an event: a JSON object under the core's names.
+pub type Facts = Map<String, Value>;
+
+macro_rules! event_kinds {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// What kind of thing happened; the text is what an app file's `on` says and what the log stores.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum EventKind { $($(#[$doc])* #[serde(rename = $name)] $variant,)* }
+
+        impl EventKind {
+            /// Every kind, for documents and checks.
+            pub const ALL: &'static [EventKind] = &[$(EventKind::$variant,)*];
+
+            /// The kind's text.
+            pub const fn name(self) -> &'static str {
+                match self { $(EventKind::$variant => $name,)* }
+            }
+
+            /// The kind of that text.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(EventKind::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+event_kinds! {
+    /// A chat message was stored.
+    MessageSent = "message.sent",
+    /// A chat message got another body.
+    MessageEdited = "message.edited",
+    /// A chat message was deleted.
+    MessageDeleted = "message.deleted",
+    /// A user has read a conversation up to a seq.
+    MessageRead = "message.read",
+    /// A user's first device entered a room (volatile).
+    RoomJoined = "room.joined",
+    /// A user's last device left a room (volatile).
+    RoomLeft = "room.left",
+    /// A user became a member.
+    MemberAdded = "room.member_added",
+    /// A user is no longer a member.
+    MemberRemoved = "room.member_removed",
+    /// Somebody began or stopped typing (volatile).
+    TypingChanged = "typing.changed",
+    /// A user's first device came online (volatile).
+    PresenceOnline = "presence.online",
+    /// A user's last device went, and the grace is over (volatile).
+    PresenceOffline = "presence.offline",
+    /// A user's merged status changed, going offline included (volatile).
+    PresenceChanged = "presence.changed",
+    /// Validated pass-through under a name that the sender chose.
+    RelaySent = "relay.sent",
+    /// A notification came into a user's inbox.
+    NotifySent = "notify.sent",
+    /// A notification was read.
+    NotifyRead = "notify.read",
+    /// An item was created.
+    ItemCreated = "item.created",
+    /// Fields of an item changed.
+    ItemUpdated = "item.updated",
+    /// An item moved to another status.
+    ItemMoved = "item.moved",
+    /// An item has a new assignee.
+    ItemAssigned = "item.assigned",
+    /// A file was attached to an item.
+    ItemFileAttached = "item.file_attached",
+}
+
+/// Somebody as records and messages remember them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// The user's id, in the JSON form of the token.
+    pub id: UserId,
+    /// The display name.
+    pub name: Arc<str>,
+    /// The role that the token gave, if any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub role: Option<Arc<str>>,
+}
+
+/// Something that happened, as a capability decided it, before anybody knows who will hear of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// The room in which it happened.
+    pub room: Option<RoomKey>,
+    /// Who caused it.
+    pub actor: Option<Person>,
+    /// The session that caused it, for audiences that leave it out.
+    pub session: Option<SessionId>,
+    /// The other user that it concerns: recipient, new member, assignee.
+    pub target: Option<UserId>,
+    /// Whether it is stored and replayed, or may be lost.
+    pub durable: bool,
+    /// Set where the event takes the next `seq` of a conversation.
+    pub takes_seq: Option<Conversation>,
+    /// The facts.
+    pub body: Facts,
+}
+
+/// Who hears of an event: the union of `to`, without `except`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audience {
+    /// United; a session gets the event once.
+    pub to: Vec<AudienceKey>,
+    /// Left out although `to` has them, with all their sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub except_user: Option<UserId>,
+    /// One session left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub except_session: Option<SessionId>,
+}
+
+/// A durable event ready to be appended: position and seq come with the commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewRecord {
+    /// The event.
+    pub event: Event,
+    /// Union of the audiences of all wire events that the app makes of it.
+    pub audience: Audience,
+}
+
+/// A committed entry of a tenant's log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Whose log.
+    pub tenant: TenantKey,
+    /// Which life of the log.
+    pub epoch: Epoch,
+    /// Contiguous, in the order of commits.
+    pub position: Position,
+    /// The message's number where the event took one.
+    pub seq: Option<Seq>,
+    /// When the command was stamped.
+    pub at: Timestamp,
+    /// The event (always durable).
+    pub event: Event,
+    /// As in [`NewRecord`].
+    pub audience: Audience,
+}
+
+/// An event that nobody stores: typing, presence, volatile relays.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Volatile {
+    /// When the command was stamped.
+    pub at: Timestamp,
+    /// The event (never durable).
+    pub event: Event,
+}
+
+/// A chat message as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    /// UUIDv7, made by the server.
+    pub id: Id,
+    /// Where it belongs.
+    pub conversation: Conversation,
+    /// Its number there.
+    pub seq: Seq,
+    /// Position of its `message.sent` record.
+    pub position: Position,
+    /// Who wrote it.
+    pub sender: Person,
+    /// Set on a private message: only this user and the sender see it.
+    pub recipient: Option<UserId>,
+    /// `text`, `image`, … as the app allows.
+    pub kind: Arc<str>,
+    /// The text; empty once deleted.
+    pub body: String,
+    /// A label inside the conversation (`wedding`'s `channel`).
+    pub channel: Option<Arc<str>>,
+    /// The client's temporary id.
+    pub key: Option<Arc<str>>,
+    /// The message that this one answers.
+    pub reply_to: Option<Id>,
+    /// Users named by `@`.
+    pub mentions: Vec<UserId>,
+    /// When it was sent.
+    pub created_at: Timestamp,
+    /// When it was last edited.
+    pub edited_at: Option<Timestamp>,
+    /// When it was deleted.
+    pub deleted_at: Option<Timestamp>,
+}

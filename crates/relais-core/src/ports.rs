@@ -1,0 +1,353 @@
+//! The small traits through which the core reaches the world, with what each promises.
+//!
+//! Handed out per tenant ([`Store::tenant`]), so that no capability can name another tenant's data.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::command::SeqRange;
+use crate::event::{Message, NewRecord, Person, Record, Volatile};
+use crate::ids::{
+    Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
+};
+
+/// The log and the state behind it.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The part of the store that belongs to one tenant; loads the head of its log on first use.
+    async fn tenant(&self, key: &TenantKey) -> Result<Arc<dyn TenantStore>, StoreError>;
+
+    /// Whether reads and writes work now (for `/readyz`).
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// One tenant's log and state.
+///
+/// Promises: a commit that returned `Ok` is synced to disk; positions are contiguous and in the order of commits;
+/// `seq` is contiguous in its conversation; committed records are handed to the [`Fanout`] that the store was opened
+/// with, in position order, before the commit returns; a transaction that fails leaves nothing behind and does not harm the others of its batch.
+#[async_trait]
+pub trait TenantStore: Send + Sync {
+    /// Where the committed log ends now. Cheap: from memory.
+    fn head(&self) -> Head;
+
+    /// Applies a transaction. Calls are committed in the order in which they were first polled.
+    async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError>;
+
+    /// Records after `after`, ascending, at most `limit` (1 to 1,000).
+    async fn log(&self, after: Position, limit: u32) -> Result<LogPage, StoreError>;
+
+    /// The newest position that retention has taken away from any of these rooms, or from records without a room.
+    async fn trimmed(&self, rooms: &[RoomKey]) -> Result<Position, StoreError>;
+
+    /// A page of a conversation, oldest first, with private messages only where `viewer` is sender or recipient (`None`: all).
+    async fn messages(&self, query: &MessageQuery) -> Result<MessagePage, StoreError>;
+
+    /// One message, deleted ones included.
+    async fn message(&self, id: Id) -> Result<Option<Message>, StoreError>;
+
+    /// The newest committed seq of a conversation.
+    async fn last_seq(&self, conversation: &Conversation) -> Result<Seq, StoreError>;
+
+    /// What the server keeps about a user's membership.
+    async fn membership(&self, room: &RoomKey, user: &UserId) -> Result<Membership, StoreError>;
+
+    /// All members that the server keeps, in the order in which they were added.
+    async fn members(&self, room: &RoomKey) -> Result<Vec<Member>, StoreError>;
+
+    /// Rooms that the user is a kept member of.
+    async fn rooms_of(&self, user: &UserId) -> Result<Vec<RoomKey>, StoreError>;
+
+    /// Explicit joins of a session, open and closed ones, for replay.
+    async fn session_rooms(&self, session: &SessionId) -> Result<Vec<Interval>, StoreError>;
+
+    /// How far a user has read a conversation.
+    async fn read_mark(
+        &self,
+        conversation: &Conversation,
+        user: &UserId,
+    ) -> Result<Seq, StoreError>;
+
+    /// What was last stored about presence of all users that were online, or changed after `since`.
+    async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError>;
+}
+
+/// End of a committed log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The log's life.
+    pub epoch: Epoch,
+    /// Position of the newest committed record, 0 in an empty log.
+    pub position: Position,
+}
+
+/// All that one command changes, or nothing of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Transaction {
+    /// Stamp of the command.
+    pub at: Timestamp,
+    /// Set where the client gave a temporary id. Scope: (tenant, sender, conversation, key).
+    pub idempotency: Option<Idempotency>,
+    /// Checked inside the transaction, before anything is changed.
+    pub preconditions: Vec<Precondition>,
+    /// Changes of state, in order.
+    pub changes: Vec<Change>,
+    /// Records to append, in order.
+    pub records: Vec<NewRecord>,
+}
+
+/// A client's temporary id and what it stood for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// Who sent it.
+    pub sender: UserId,
+    /// Into which conversation.
+    pub conversation: Conversation,
+    /// The temporary id.
+    pub key: Arc<str>,
+    /// SHA-256 of the original body.
+    pub body_hash: [u8; 32],
+}
+
+/// What must still be so when the transaction is applied; else [`CommitError::Conflict`] and the command is decided again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// The membership is as it was loaded.
+    Membership {
+        /// Which room.
+        room: RoomKey,
+        /// Whose.
+        user: UserId,
+        /// As loaded.
+        expected: Membership,
+    },
+    /// The message was neither edited nor deleted since it was loaded.
+    MessageUnchanged {
+        /// Which message.
+        id: Id,
+        /// As loaded.
+        edited_at: Option<Timestamp>,
+    },
+}
+
+/// One change of state.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Store a chat message. Its `seq` and `position` are those of the transaction's record that takes a seq
+    /// of the same conversation; the values given here are ignored.
+    InsertMessage(Message),
+    /// Replace a message's body.
+    EditMessage {
+        /// Which.
+        id: Id,
+        /// The new text.
+        body: String,
+    },
+    /// Blank a message's body and mark it deleted.
+    DeleteMessage {
+        /// Which.
+        id: Id,
+    },
+    /// Advance a read mark; never backwards.
+    SetReadMark {
+        /// Which conversation.
+        conversation: Conversation,
+        /// Whose mark.
+        user: UserId,
+        /// Up to here.
+        seq: Seq,
+    },
+    /// Make a user a member, and forget a removal.
+    AddMember {
+        /// Which room.
+        room: RoomKey,
+        /// Who.
+        user: UserId,
+    },
+    /// Remember a removal, which outranks a token's claim until the member is added again.
+    RemoveMember {
+        /// Which room.
+        room: RoomKey,
+        /// Who.
+        user: UserId,
+    },
+    /// Remember that a session joined a room: the interval is open from the head of the log at this commit. Joined already: no change.
+    JoinSession {
+        /// Which session.
+        session: SessionId,
+        /// Which room.
+        room: RoomKey,
+    },
+    /// Close that interval after the records of this transaction.
+    LeaveSession {
+        /// Which session.
+        session: SessionId,
+        /// Which room.
+        room: RoomKey,
+    },
+    /// Close the intervals of all of a user's sessions in the room (a removed member). `sessions` are those known to be open.
+    LeaveSessions {
+        /// Which sessions.
+        sessions: Vec<SessionId>,
+        /// Which room.
+        room: RoomKey,
+    },
+    /// What is to be known about presence after a restart.
+    SetPresence(StoredPresence),
+}
+
+/// Outcome of a commit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Committed {
+    /// Applied: its records, with position and seq.
+    Applied {
+        /// In the order of the transaction.
+        records: Vec<Arc<Record>>,
+        /// Head of the log right after this transaction.
+        head: Position,
+    },
+    /// The same key with the same body was there before: nothing was changed.
+    Duplicate {
+        /// What was stored then.
+        message: Box<Message>,
+    },
+}
+
+/// Why a commit did not happen. Nothing of it is left behind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// A precondition no longer holds.
+    #[error("a precondition no longer holds")]
+    Conflict,
+    /// The key was used before with another body.
+    #[error("the key was used before with another body")]
+    IdempotencyConflict,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What can go wrong with a store.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// More is queued than the store takes on; nothing was done.
+    #[error("the store has too much queued")]
+    Overloaded,
+    /// No space is left; nothing was done.
+    #[error("no space is left")]
+    Full,
+    /// The store cannot be reached now; whether a commit happened is unknown.
+    #[error("the store is unavailable: {reason}")]
+    Unavailable {
+        /// For the log.
+        reason: String,
+    },
+    /// Something else; whether a commit happened is unknown.
+    #[error("the store failed: {reason}")]
+    Failed {
+        /// For the log.
+        reason: String,
+    },
+}
+
+/// A page of the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogPage {
+    /// Ascending; empty at the head.
+    pub records: Vec<Arc<Record>>,
+    /// The newest position trimmed from the whole tenant's log: when it is above the asked position, records may be missing.
+    pub trimmed: Position,
+}
+
+/// Which messages to read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MessageQuery {
+    /// Which conversation.
+    pub conversation: Conversation,
+    /// Who looks; `None` sees private messages too.
+    pub viewer: Option<UserId>,
+    /// Only this label.
+    pub channel: Option<Arc<str>>,
+    /// Which page.
+    pub range: SeqRange,
+    /// 1 to 100.
+    pub limit: u32,
+}
+
+/// A page of messages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MessagePage {
+    /// Oldest first.
+    pub messages: Vec<Message>,
+    /// Whether there are more in the direction of the page.
+    pub has_more: bool,
+}
+
+/// What the server keeps about one user in one room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// Nothing: the token's claim decides.
+    Unknown,
+    /// A member.
+    Member,
+    /// Removed: outranks a claim.
+    Removed,
+}
+
+/// A kept member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub user: UserId,
+    /// Since when.
+    pub added_at: Timestamp,
+}
+
+/// A session's stay in a room: records with `since < position <= until` are for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// Which room.
+    pub room: RoomKey,
+    /// Head of the log at the join.
+    pub since: Position,
+    /// Head of the log at the leave; `None` while the session is in the room.
+    pub until: Option<Position>,
+}
+
+/// Presence as it is stored, to be known after a restart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredPresence {
+    /// Who.
+    pub person: Person,
+    /// Whether a device was connected.
+    pub online: bool,
+    /// The merged status.
+    pub status: Arc<str>,
+    /// Free text beside it.
+    pub custom_status: Option<String>,
+    /// Rooms that the user's devices were in.
+    pub rooms: Vec<RoomKey>,
+    /// Last change or sign of life.
+    pub last_seen: Timestamp,
+}
+
+/// Where committed records and volatile events go to reach sessions. Never blocks and never fails: a hub that cannot take
+/// a record now reads the log later.
+pub trait Fanout: Send + Sync {
+    /// Committed records of one tenant, ascending, from one place.
+    fn publish(&self, tenant: &TenantKey, records: &[Arc<Record>]);
+
+    /// An event at most once.
+    fn volatile(&self, tenant: &TenantKey, event: Volatile);
+}
+
+/// The sessions of this node, as the dispatcher moves them.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Puts a session into a room of the hub; when it returns, every record above the hub's position reaches the session.
+    async fn enter(&self, tenant: &TenantKey, session: &SessionId, room: &RoomKey);
+
+    /// Takes a session out once it has been given every record up to `until`.
+    async fn leave(&self, tenant: &TenantKey, session: &SessionId, room: &RoomKey, until: Position);
+}
