@@ -1,1 +1,29 @@
-//! The log and the state behind core's Store port: SQLite, and memory for tests.
+//! The log and the state behind core's `Store` port: SQLite, and memory for tests.
+//!
+//! Transactions come in, committed records go out: to the `Fanout` that a store was opened with, in position
+//! order, and then to the caller. Every rule that needs no I/O stands apart, so that all stores share it:
+//! [`verdict`](mod@verdict) says whether a transaction may be applied, [`retention`] what may be forgotten.
+//! This crate decides nothing about an application, reads no clock and makes no ids: time and the epochs of new
+//! tenants are given to it.
+
+pub mod memory;
+pub mod retention;
+pub mod verdict;
+
+use std::sync::Arc;
+
+use relais_core::ids::Epoch;
+
+/// Where the epoch of a tenant's log comes from when the tenant is first used. It should be random, so that the
+/// log of a restored or emptied store is not taken for the one that was lost.
+pub type EpochSource = Arc<dyn Fn() -> Epoch + Send + Sync>;
+
+/// Records of a page of the log: 1 to 1,000.
+fn log_limit(limit: u32) -> usize {
+    limit.clamp(1, 1_000) as usize
+}
+
+/// Messages of a page of a conversation: 1 to 100.
+fn messages_limit(limit: u32) -> usize {
+    limit.clamp(1, 100) as usize
+}
