@@ -1,0 +1,155 @@
+//! API keys: kept as hashes, compared in constant time, and guarded against guessing by a delay that grows for each address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use relais_core::error::{Code, Error};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// Addresses whose failures are remembered at once.
+const ADDRESSES_MAX: usize = 4_096;
+/// Failures that cost nothing.
+const FREE_FAILURES: u32 = 5;
+/// Longest delay, in milliseconds.
+const DELAY_MS_MAX: u64 = 60_000;
+
+/// The keys of the team's backend.
+pub struct ApiKeys {
+    hashes: Vec<[u8; 32]>,
+    failures: Mutex<HashMap<IpAddr, Failures>>,
+}
+
+#[derive(Clone, Copy)]
+struct Failures {
+    count: u32,
+    /// Monotonic milliseconds before which nothing is compared.
+    blocked_until_ms: u64,
+}
+
+impl ApiKeys {
+    /// Keeps the hashes of `keys`.
+    pub fn new(keys: &[String]) -> Self {
+        let hashes = keys
+            .iter()
+            .map(|key| Sha256::digest(key.as_bytes()).into())
+            .collect();
+        Self {
+            hashes,
+            failures: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Whether `presented` is a key. A wrong one is counted only by [`Self::failed`]: it may be a user's token.
+    pub fn matches(&self, presented: &str) -> bool {
+        let presented: [u8; 32] = Sha256::digest(presented.as_bytes()).into();
+        self.hashes.iter().fold(false, |found, hash| {
+            found | bool::from(hash.ct_eq(&presented))
+        })
+    }
+
+    /// Refuses an address that has guessed too often, until its delay is over.
+    pub fn check_delay(&self, peer: IpAddr, now_ms: u64) -> Result<(), Error> {
+        let failures = self
+            .failures
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        match failures.get(&peer) {
+            Some(failure) if failure.blocked_until_ms > now_ms => Err(Error::rate_limited(
+                "unable to identify; too many wrong credentials",
+                failure.blocked_until_ms - now_ms,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a wrong credential: after five, each one doubles the delay, up to a minute.
+    pub fn failed(&self, peer: IpAddr, now_ms: u64) -> Error {
+        let mut failures = self
+            .failures
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if failures.len() >= ADDRESSES_MAX && !failures.contains_key(&peer) {
+            failures.retain(|_, failure| failure.blocked_until_ms + DELAY_MS_MAX > now_ms);
+            if failures.len() >= ADDRESSES_MAX {
+                failures.clear();
+            }
+        }
+        let failure = failures.entry(peer).or_insert(Failures {
+            count: 0,
+            blocked_until_ms: now_ms,
+        });
+        failure.count = failure.count.saturating_add(1);
+        let doublings = failure.count.saturating_sub(FREE_FAILURES).min(16);
+        let delay_ms = if doublings == 0 {
+            0
+        } else {
+            (250_u64 << doublings).min(DELAY_MS_MAX)
+        };
+        failure.blocked_until_ms = now_ms + delay_ms;
+        Error::new(
+            Code::TokenInvalid,
+            "unable to identify; neither an API key nor a token",
+        )
+    }
+
+    /// Forgets an address's failures after a right credential.
+    pub fn succeeded(&self, peer: IpAddr) {
+        self.failures
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .remove(&peer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn only_a_whole_key_matches() {
+        let keys = ApiKeys::new(&[
+            "first-key-of-the-backend".into(),
+            "second-key-of-the-backend".into(),
+        ]);
+        assert!(
+            keys.matches("first-key-of-the-backend") && keys.matches("second-key-of-the-backend")
+        );
+        for wrong in [
+            "",
+            "first-key-of-the-backen",
+            "first-key-of-the-backend ",
+            "third",
+        ] {
+            assert!(!keys.matches(wrong), "{wrong}");
+        }
+        assert!(!ApiKeys::new(&[]).matches(""));
+    }
+
+    #[test]
+    fn guessing_is_delayed_more_and_more_and_a_right_key_ends_it() {
+        let keys = ApiKeys::new(&[]);
+        for _ in 0..FREE_FAILURES {
+            keys.failed(PEER, 0);
+            keys.check_delay(PEER, 0).expect("the first ones are free");
+        }
+        let mut delays = Vec::new();
+        for _ in 0..10 {
+            keys.failed(PEER, 0);
+            delays.push(
+                keys.check_delay(PEER, 0)
+                    .expect_err("delayed")
+                    .retry_after_ms
+                    .expect("says when"),
+            );
+        }
+        assert_eq!(&delays[..4], &[500, 1_000, 2_000, 4_000]);
+        assert_eq!(delays[9], DELAY_MS_MAX);
+        keys.check_delay(PEER, DELAY_MS_MAX).expect("over");
+        keys.succeeded(PEER);
+        keys.check_delay(PEER, 0).expect("forgotten");
+    }
+}

@@ -1,0 +1,4 @@
+//! HTTP.
+mod keys;
+mod landing;
+mod problem;

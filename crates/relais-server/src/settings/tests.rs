@@ -1,0 +1,127 @@
+use super::*;
+
+fn gather(
+    flags: &[(&'static str, &str)],
+    env: &[(&str, &str)],
+    file: Option<&str>,
+) -> Result<RawSettings, SettingsError> {
+    let flags = flags
+        .iter()
+        .map(|(key, text)| (*key, (*text).to_owned()))
+        .collect();
+    let env: BTreeMap<String, String> = env
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect();
+    let path = file.map(|text| {
+        let path = std::env::temp_dir().join(format!(
+            "relais-settings-{}-{:x}.toml",
+            std::process::id(),
+            text.len()
+        ));
+        std::fs::write(&path, text).expect("the file is written");
+        path
+    });
+    RawSettings::gather(
+        &flags,
+        &|name| env.get(name).cloned(),
+        path.as_deref().or(Some(Path::new("/dev/null"))),
+    )
+}
+
+#[test]
+fn a_flag_outranks_the_environment_which_outranks_the_file_which_outranks_the_default() {
+    let raw = gather(
+        &[("port", "1")],
+        &[("WS_PORT", "2"), ("WS_HOST", "::1")],
+        Some("port = 3\nhost = \"0.0.0.0\"\nshards = 2\n"),
+    );
+    let settings = raw.expect("gathered").check().expect("checked");
+    assert_eq!(settings.listen.to_string(), "[::1]:1");
+    assert_eq!(settings.shards, 2);
+    assert_eq!(settings.drain_seconds, 10);
+}
+
+#[test]
+fn an_unknown_key_in_the_file_is_an_error_that_names_the_known_ones() {
+    let error = gather(&[], &[], Some("prot = 3001\n"))
+        .err()
+        .expect("refused")
+        .to_string();
+    assert!(
+        error.contains("unknown setting `prot`") && error.contains("port"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_number_out_of_range_names_the_setting_its_source_and_the_range() {
+    let error = gather(&[], &[("WS_PORT", "70000")], None)
+        .expect("gathered")
+        .check()
+        .expect_err("refused")
+        .to_string();
+    assert_eq!(
+        error,
+        "setting `port` (environment WS_PORT) is wrong; expected a whole number from 0 to 65535"
+    );
+}
+
+#[test]
+fn beyond_loopback_no_secret_and_placeholder_secrets_are_refused() {
+    for env in [
+        vec![],
+        vec![("JWT_SECRET", "your-secret-key")],
+        vec![("JWT_SECRET", "only-thirty-one-bytes-long-12345")],
+    ] {
+        let mut env = env;
+        env.push(("WS_HOST", "0.0.0.0"));
+        let short = env
+            .iter()
+            .all(|(name, text)| *name != "JWT_SECRET" || text.len() < 32);
+        assert_eq!(
+            gather(&[], &env, None).expect("gathered").check().is_err(),
+            short,
+            "{env:?}"
+        );
+    }
+}
+
+#[test]
+fn secrets_are_read_from_a_file_and_never_shown() {
+    let path = std::env::temp_dir().join(format!("relais-secret-{}", std::process::id()));
+    std::fs::write(&path, "a-secret-of-more-than-thirty-two-bytes\n").expect("written");
+    let raw = gather(
+        &[],
+        &[("JWT_SECRET_FILE", path.to_str().expect("utf-8"))],
+        None,
+    )
+    .expect("gathered");
+    assert_eq!(
+        raw.check().expect("checked").jwt_secret.as_deref(),
+        Some("a-secret-of-more-than-thirty-two-bytes")
+    );
+    assert!(raw.show().all(|(_, text, _)| !text.contains("thirty")));
+}
+
+#[test]
+fn origins_are_an_exact_list_and_a_path_is_refused() {
+    let origins = |text| {
+        gather(&[], &[("ALLOWED_ORIGINS", text)], None)
+            .expect("gathered")
+            .check()
+            .map(|s| s.allowed_origins)
+    };
+    assert_eq!(origins("").expect("checked"), Origins::Loopback);
+    assert_eq!(origins("*").expect("checked"), Origins::Any);
+    let two = Origins::List(vec![
+        "http://localhost:3000".into(),
+        "https://staging.example.org".into(),
+    ]);
+    assert_eq!(
+        origins("http://localhost:3000, https://staging.example.org").expect("checked"),
+        two
+    );
+    assert!(origins("https://a.example.org/").is_err());
+    assert!(origins("example.org").is_err());
+}
