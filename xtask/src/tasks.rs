@@ -1,0 +1,71 @@
+//! The short tasks: start the server, measure, document, fuzz.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::Stdio;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::tools;
+use crate::workspace::{Workspace, answer, call};
+
+/// Builds the server and becomes it, so that signals reach it and its exit status is ours.
+///
+/// Without arguments of one's own it listens where the server's defaults say, serves `bam` at the root and keeps its data in ./data.
+pub fn run(workspace: &Workspace, release: bool, arguments: &[String]) -> Result<()> {
+    let mut build = workspace.cargo();
+    build.args(["build", "--package", "relais-server", "--bin", "relais"]);
+    if release {
+        build.arg("--release");
+    }
+    call(&mut build)?;
+    let profile = if release { "release" } else { "debug" };
+    let binary = workspace.target()?.join(profile).join("relais");
+    let mut server = workspace.command(&binary);
+    if std::env::var_os("RELAIS_APP").is_none() {
+        server.env("RELAIS_APP", "bam");
+    }
+    server.args(arguments).stdin(Stdio::inherit());
+    Err(server.exec()).with_context(|| format!("unable to start {}", binary.display()))
+}
+
+/// Hands everything to the runner in bench/.
+pub fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    ensure!(
+        workspace.root.join("bench/run.mjs").is_file(),
+        "bench/run.mjs is missing"
+    );
+    tools::node(workspace)?;
+    let mut runner = workspace.command("node");
+    call(runner.arg("bench/run.mjs").args(arguments))
+}
+
+/// The documentation of our own crates, without warnings.
+pub fn docs(workspace: &Workspace) -> Result<()> {
+    let mut doc = workspace.cargo();
+    doc.args(["doc", "--workspace", "--no-deps"]);
+    call(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Runs one fuzz target for a while; a crash is an error, and its input is kept by cargo-fuzz.
+///
+/// No sanitizer: the crate has no unsafe code, and so the pinned compiler will do.
+pub fn fuzz(workspace: &Workspace, name: &str, seconds: u32) -> Result<()> {
+    let folder = workspace.root.join("crates/relais-protocol");
+    if !folder
+        .join(format!("fuzz/fuzz_targets/{name}.rs"))
+        .is_file()
+    {
+        bail!("no fuzz target {name}; they are in crates/relais-protocol/fuzz/fuzz_targets");
+    }
+    if answer(workspace.cargo().args(["fuzz", "--version"])).is_none() {
+        call(
+            workspace
+                .cargo()
+                .args(["install", "--locked", "cargo-fuzz"]),
+        )?;
+    }
+    let mut fuzz = workspace.cargo();
+    fuzz.current_dir(&folder);
+    fuzz.args(["fuzz", "run", "--sanitizer", "none", name, "--"]);
+    call(fuzz.arg(format!("-max_total_time={seconds}")))
+}
