@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::event::{Facts, Person};
 use crate::ids::{
-    AudienceKey, Conversation, Id, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
+    AudienceKey, Conversation, Id, Moment, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
 
 /// Who asks.
@@ -34,12 +34,10 @@ pub struct Identity {
 /// How the command came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Over a session; `joined` says whether that session is in the command's room now.
+    /// Over a session. Which rooms it is in, the dispatcher's roster knows.
     Session {
         /// Which session.
         id: SessionId,
-        /// Whether it has joined the room of the command.
-        joined: bool,
     },
     /// Over HTTP.
     Http,
@@ -54,8 +52,8 @@ pub struct Invocation {
     pub actor: Actor,
     /// How it came.
     pub origin: Origin,
-    /// Wall-clock time, for people to read; never for order.
-    pub now: Timestamp,
+    /// When it came: wall-clock time for people to read (never for order), monotonic time for periods.
+    pub now: Moment,
     /// A fresh UUIDv7 for whatever the command creates.
     pub new_id: Id,
     /// What is asked.

@@ -111,8 +111,29 @@ pub struct Event {
     pub durable: bool,
     /// Set where the event takes the next `seq` of a conversation.
     pub takes_seq: Option<Conversation>,
+    /// Who hears of it, where the core itself can say: the room or the two people of a message, the contacts of a
+    /// presence change, the addressees of a relay. It then outranks what the app file says, so that no file can show
+    /// a private message to a room. `None`: the app file says. Not stored: a record has its audience beside the event.
+    pub audience: Option<Audience>,
     /// The facts.
     pub body: Facts,
+}
+
+impl Event {
+    /// An event of that kind about nothing and nobody yet, volatile.
+    pub fn new(kind: EventKind, body: Facts) -> Self {
+        Self {
+            kind,
+            room: None,
+            actor: None,
+            session: None,
+            target: None,
+            durable: false,
+            takes_seq: None,
+            audience: None,
+            body,
+        }
+    }
 }
 
 /// Who hears of an event: the union of `to`, without `except`.

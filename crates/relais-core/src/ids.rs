@@ -193,6 +193,66 @@ pub struct Epoch(pub u32);
 )]
 pub struct Timestamp(pub i64);
 
+/// ISO 8601 in UTC with milliseconds, as every application shows times: `2026-01-31T08:05:09.042Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DAY_MS: i64 = 86_400_000;
+        let (day, ms) = (self.0.div_euclid(DAY_MS), self.0.rem_euclid(DAY_MS));
+        let (year, month, day) = civil_from_days(day);
+        let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
+            ms % 1_000
+        )
+    }
+}
+
+/// The Gregorian date of a day counted from 1970-01-01. Years are counted from March, so that the leap day comes last.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    const ERA_DAYS: i64 = 146_097;
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(ERA_DAYS), shifted.rem_euclid(ERA_DAYS));
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 {
+        from_march + 3
+    } else {
+        from_march - 9
+    };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day)
+}
+
+/// Milliseconds since the process started, from a clock that never jumps. Periods (grace, throttles, limits) are
+/// measured with it, and nothing else is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Monotonic(pub u64);
+
+impl Monotonic {
+    /// The moment `ms` later.
+    pub const fn plus(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to this, 0 if it is not earlier.
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Now, on both clocks, read by the caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// For people to read; may jump.
+    pub wall: Timestamp,
+    /// For periods; never jumps.
+    pub monotonic: Monotonic,
+}
+
 /// An id that the server made (UUIDv7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Id(pub Uuid);
@@ -200,5 +260,27 @@ pub struct Id(pub Uuid);
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_reads_as_iso_8601_with_milliseconds() {
+        let shown = |ms| Timestamp(ms).to_string();
+        assert_eq!(shown(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(shown(951_782_400_042), "2000-02-29T00:00:00.042Z");
+        assert_eq!(shown(1_798_761_599_999), "2026-12-31T23:59:59.999Z");
+        assert_eq!(shown(-1), "1969-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn a_user_id_compares_as_text_and_keeps_its_json_form() {
+        let number = UserId::from_json(&serde_json::json!(42)).unwrap();
+        assert_eq!(number, UserId::text("42"));
+        assert_eq!(number.to_json(), serde_json::json!(42));
+        assert_eq!(UserId::from_json(&serde_json::json!(4.2)), None);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::command::SeqRange;
-use crate::event::{Message, NewRecord, Person, Record, Volatile};
+use crate::event::{Audience, Event, Message, NewRecord, Person, Record, Volatile};
 use crate::ids::{
     Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
@@ -68,6 +68,12 @@ pub trait TenantStore: Send + Sync {
         conversation: &Conversation,
         user: &UserId,
     ) -> Result<Seq, StoreError>;
+
+    /// What was last stored about one user's presence. A store that can look it up directly overrides this.
+    async fn presence(&self, user: &UserId) -> Result<Option<StoredPresence>, StoreError> {
+        let all = self.presences(Timestamp(i64::MIN)).await?;
+        Ok(all.into_iter().find(|found| found.person.id == *user))
+    }
 
     /// What was last stored about presence of all users that were online, or changed after `since`.
     async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError>;
@@ -338,7 +344,8 @@ pub trait Fanout: Send + Sync {
     /// Committed records of one tenant, ascending, from one place.
     fn publish(&self, tenant: &TenantKey, records: &[Arc<Record>]);
 
-    /// An event at most once.
+    /// An event at most once. Called under a lock of the tenant's, so that events about one user come in order: it must
+    /// not call back into the dispatcher.
     fn volatile(&self, tenant: &TenantKey, event: Volatile);
 }
 
@@ -350,4 +357,11 @@ pub trait Sessions: Send + Sync {
 
     /// Takes a session out once it has been given every record up to `until`.
     async fn leave(&self, tenant: &TenantKey, session: &SessionId, room: &RoomKey, until: Position);
+}
+
+/// Who hears of a durable event, as the application decides it; asked right before the event is committed.
+pub trait Audiences: Send + Sync {
+    /// The union of the audiences of all wire events that the app makes of it. `None`: the app makes none, so that no
+    /// record is needed.
+    fn audience(&self, event: &Event) -> Option<Audience>;
 }
