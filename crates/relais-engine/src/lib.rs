@@ -1,1 +1,43 @@
 //! A Socket.IO server library: shards, transports, sessions, hub, outbox, heartbeat, resume.
+//!
+//! Knows no application, user or database: those come through [`Service`] and [`Log`].
+//!
+//! ```text
+//!  HTTP runtime                 shard (one thread, one runtime, owns its connections)
+//!  handle(request) ──poll/post──► inbox ─► connection ─► session ─► Service::event ─► Flow
+//!                 ──socket──────►                          ▲   │ acks, emits
+//!  publish(delivery) ───────────► inbox ─► hub (scope, rooms) ▼
+//!                                                        outbox ─► one flush a tick
+//! ```
+//!
+//! Invariants: a connection lives on one shard; a hub applies position p + 1 only and reads the [`Log`] for what it missed;
+//! a session that replays is off the hub; publishing never blocks; every queue has a limit in [`Settings`].
+
+mod accept;
+mod close;
+mod delivery;
+mod endpoint;
+mod handle;
+mod log;
+mod raw;
+mod room;
+mod service;
+mod session;
+mod settings;
+mod socket;
+mod stats;
+
+pub use accept::{AcceptLimits, serve};
+pub use close::{CloseCode, Reason};
+pub use delivery::{Delivery, OutEvent, Publication};
+pub use endpoint::{Endpoint, Wire};
+pub use handle::{EngineHandle, ResponseBody, StartError};
+pub use log::{Log, LogError, LogPage, NoLog};
+pub use raw::{Raw, RawMessage};
+pub use room::{Offset, Position, Room, Scope, Sid};
+pub use service::{
+    Accept, Connect, Event, Flow, Interval, LocalFuture, Refuse, Reply, Resume, Service, Transport,
+};
+pub use settings::Settings;
+pub use socket::{AckError, Socket};
+pub use stats::Stats;

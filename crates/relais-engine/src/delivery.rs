@@ -1,0 +1,142 @@
+//! What is published: events with their audience, and the delivery that carries them to every shard.
+//!
+//! A delivery holds the frames of its events, encoded once for each wire form in use and shared by all shards and recipients.
+//! It does not know sockets or rooms' members; those are the hub's.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::room::{Position, Room, Scope};
+
+/// One event for the sessions of some rooms.
+#[derive(Clone, Debug)]
+pub struct OutEvent {
+    /// The event's name.
+    pub name: Arc<str>,
+    /// Raw JSON of the arguments, comma-separated, without the brackets around them: `{"a":1},2`. May be empty.
+    /// Attachments stand in it as `{"_placeholder":true,"num":0}`.
+    pub args: Bytes,
+    /// Binary attachments, in the order of their numbers.
+    pub attachments: Vec<Bytes>,
+    /// The rooms that hear of it, united: a session gets it once.
+    pub to: SmallVec<[Room; 2]>,
+    /// Rooms whose sessions are left out.
+    pub except: SmallVec<[Room; 1]>,
+    /// When it happened, in milliseconds of Unix time: `timestamp` of the plain form.
+    pub at: i64,
+}
+
+impl OutEvent {
+    /// An event without attachments and without exceptions for the members of one room.
+    pub fn to_room(room: Room, name: impl Into<Arc<str>>, args: impl Into<Bytes>) -> Self {
+        Self {
+            name: name.into(),
+            args: args.into(),
+            attachments: Vec::new(),
+            to: SmallVec::from_iter([room]),
+            except: SmallVec::new(),
+            at: 0,
+        }
+    }
+}
+
+/// Events of one record, or of one volatile happening, made when a shard first needs them.
+///
+/// So rendering stays off the committer's thread: an implementation keeps its result in a `OnceLock`.
+pub trait Publication: Send + Sync {
+    /// The events in their order; always the same ones. The index of an event in this slice is part of the offset.
+    fn events(&self) -> &[OutEvent];
+}
+
+impl Publication for OutEvent {
+    fn events(&self) -> &[OutEvent] {
+        std::slice::from_ref(self)
+    }
+}
+
+impl Publication for Vec<OutEvent> {
+    fn events(&self) -> &[OutEvent] {
+        self
+    }
+}
+
+enum Source {
+    One(OutEvent),
+    Many(Arc<dyn Publication>),
+}
+
+/// A publication on its way to all shards.
+pub struct Delivery {
+    scope: Scope,
+    position: Option<Position>,
+    volatile: bool,
+    source: Source,
+}
+
+impl Delivery {
+    /// A committed record: applied in the order of positions, never skipped, replayed to sessions that resume.
+    pub fn durable(scope: Scope, position: Position, publication: Arc<dyn Publication>) -> Self {
+        Self {
+            scope,
+            position: Some(position),
+            volatile: false,
+            source: Source::Many(publication),
+        }
+    }
+
+    /// Events at most once: the first to go when an outbox is full, and none for sessions that replay.
+    pub fn volatile(scope: Scope, publication: Arc<dyn Publication>) -> Self {
+        Self {
+            scope,
+            position: None,
+            volatile: true,
+            source: Source::Many(publication),
+        }
+    }
+
+    /// One event without a log: lost with the connection, but not dropped before it.
+    pub fn event(scope: Scope, event: OutEvent) -> Self {
+        Self {
+            scope,
+            position: None,
+            volatile: false,
+            source: Source::One(event),
+        }
+    }
+
+    /// Where it belongs.
+    pub fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    /// Its place in the log, if it has one.
+    pub fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    /// Whether it may be dropped.
+    pub fn is_volatile(&self) -> bool {
+        self.volatile
+    }
+
+    /// Its events.
+    pub fn events(&self) -> &[OutEvent] {
+        match &self.source {
+            Source::One(event) => std::slice::from_ref(event),
+            Source::Many(publication) => publication.events(),
+        }
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("scope", &self.scope)
+            .field("position", &self.position)
+            .field("volatile", &self.volatile)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,203 @@
+//! What the user of the library provides: who may connect, and what events do.
+//!
+//! All calls for one connection come from the one shard on which it lives, so session data needs no lock and need not be `Send`.
+//! Nothing here may block: work that waits belongs in the futures, and heavy work on another thread.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::close::{CloseCode, Reason};
+use crate::raw::{Raw, RawMessage};
+use crate::room::{Offset, Room, Scope, Sid};
+use crate::socket::Socket;
+
+/// A future that stays on its shard.
+pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T> + 'static>>;
+
+/// The application on top of the engine.
+pub trait Service: Send + Sync + Sized + 'static {
+    /// What the application keeps for each session; lives on the shard.
+    type Data: 'static;
+
+    /// A client asks for a namespace. Polled once at once; may take [`crate::Settings::accept_timeout`].
+    /// A resume comes here too, and must be authenticated like any other.
+    fn connect(
+        self: &Arc<Self>,
+        connect: Connect,
+    ) -> LocalFuture<Result<Accept<Self::Data>, Refuse>>;
+
+    /// The session is answered, in its rooms, and nothing else was sent to it yet. What is emitted here comes first
+    /// (on a resume: before the replay, with the offset that the client gave).
+    fn connected(self: &Arc<Self>, socket: &Socket<Self>) {
+        let _ = socket;
+    }
+
+    /// An event of a client. Decides only: whatever has an effect belongs in the returned future, which may have to wait its turn.
+    fn event(self: &Arc<Self>, socket: &Socket<Self>, event: Event<'_>) -> Flow;
+
+    /// The session is gone from this connection; told once for each `connected`.
+    fn disconnected(self: &Arc<Self>, socket: &Socket<Self>, reason: Reason) {
+        let _ = (socket, reason);
+    }
+
+    /// Records that should have reached the session are no longer in the log. By default the client is told by the
+    /// event `gap` with `{"from":F,"to":T,"reason":"trimmed"}`: positions `F` to `T` are missing, both included.
+    fn gap(self: &Arc<Self>, socket: &Socket<Self>, from: u64, to: u64) {
+        let args = format!(r#"{{"from":{from},"to":{to},"reason":"trimmed"}}"#);
+        socket.emit("gap", args.as_bytes());
+    }
+
+    /// A message on an endpoint that speaks no Socket.IO ([`crate::Wire::EngineIo`], [`crate::Wire::WebSocket`]). Ignored by default.
+    fn message(self: &Arc<Self>, raw: &Raw<'_>, message: RawMessage<'_>) {
+        let _ = (raw, message);
+    }
+}
+
+/// How the bytes travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// HTTP long-polling.
+    Polling,
+    /// WebSocket, from the start or after an upgrade.
+    WebSocket,
+}
+
+/// A client's CONNECT to a namespace.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    /// The number that [`crate::EngineHandle::handle`] was given.
+    pub endpoint: u16,
+    /// `/` or `/custom`.
+    pub namespace: Arc<str>,
+    /// Headers of the request that opened the connection.
+    pub headers: HeaderMap,
+    /// Its query string, as it came, without the `?`.
+    pub query: String,
+    /// Address of the peer.
+    pub peer: SocketAddr,
+    /// Raw JSON of the auth payload (always an object), if there was one.
+    pub auth: Option<Bytes>,
+    /// `pid` of the auth payload: this client wants to resume.
+    pub pid: Option<String>,
+    /// `offset` of the auth payload, as the client sent it; see [`Offset::parse`].
+    pub offset: Option<String>,
+    /// Transport at this moment.
+    pub transport: Transport,
+}
+
+/// A session is accepted.
+#[derive(Debug)]
+pub struct Accept<D> {
+    /// The application's data of the session.
+    pub data: D,
+    /// Its scope.
+    pub scope: Scope,
+    /// Rooms that it is in from the start, without an interval of their own (on a resume too).
+    pub rooms: Vec<Room>,
+    /// The old id on a resume: whatever connection holds it is fenced before the client is answered. `None`: a new one.
+    pub sid: Option<Sid>,
+    /// Sent to the client as `pid`, which makes it able to resume.
+    pub pid: Option<String>,
+    /// Whether events carry offsets as their last argument.
+    pub recovery: bool,
+    /// Replay from here before anything live.
+    pub resume: Option<Resume>,
+}
+
+impl<D> Accept<D> {
+    /// A fresh session without recovery.
+    pub fn fresh(scope: Scope, data: D) -> Self {
+        Self {
+            data,
+            scope,
+            rooms: Vec::new(),
+            sid: None,
+            pid: None,
+            recovery: false,
+            resume: None,
+        }
+    }
+}
+
+/// What a resumed session has seen, and where it was.
+#[derive(Clone, Debug)]
+pub struct Resume {
+    /// What the client has seen. Its epoch must be the log's: another one is a fresh session, which the service decides.
+    pub seen: Offset,
+    /// Explicit stays: an event at `position` reaches the session if `since < position <= until`. Open ones are joined again.
+    pub intervals: Vec<Interval>,
+}
+
+/// A stay in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// Which room.
+    pub room: Room,
+    /// Head of the log at the join.
+    pub since: u64,
+    /// Head of the log at the leave; `None`: still in it.
+    pub until: Option<u64>,
+}
+
+/// A session is not accepted.
+#[derive(Clone, Debug)]
+pub enum Refuse {
+    /// CONNECT_ERROR: final for stock clients, which do not come back from one.
+    ConnectError {
+        /// Text of the error.
+        message: String,
+        /// Raw JSON beside it.
+        data: Option<Bytes>,
+    },
+    /// For failures that pass: the transport is closed, and the client comes back.
+    CloseTransport(CloseCode),
+}
+
+/// An event as a client sent it.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// Its name; never a reserved one.
+    pub name: &'a str,
+    /// Raw JSON of the arguments, comma-separated, without brackets. Attachments are `{"_placeholder":true,"num":0}`.
+    pub args: &'a str,
+    /// Binary attachments.
+    pub attachments: &'a [Bytes],
+    /// Whether the client waits for an ack.
+    pub wants_ack: bool,
+}
+
+/// Arguments of an ack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// Raw JSON of the arguments, without brackets.
+    pub args: Bytes,
+    /// Binary attachments.
+    pub attachments: Vec<Bytes>,
+}
+
+impl Reply {
+    /// A reply without attachments.
+    pub fn json(args: impl Into<Bytes>) -> Self {
+        Self {
+            args: args.into(),
+            attachments: Vec::new(),
+        }
+    }
+}
+
+/// What becomes of an event. Acks leave in the order of their events; a reply to an event that wants no ack is dropped.
+pub enum Flow {
+    /// Nothing more, and no ack.
+    Done,
+    /// Handled; the ack goes out in its turn.
+    Reply(Reply),
+    /// Polled once at once, which submits it, and then beside others: at most [`crate::Settings::pipeline_max`] in flight.
+    Pipelined(LocalFuture<Option<Reply>>),
+    /// Waits for everything before it, and holds everything behind it.
+    Barrier(LocalFuture<Option<Reply>>),
+}
