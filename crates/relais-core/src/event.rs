@@ -48,6 +48,8 @@ event_kinds! {
     MessageDeleted = "message.deleted",
     /// A user has read a conversation up to a seq.
     MessageRead = "message.read",
+    /// A user was named by `@` in a chat message.
+    MessageMentioned = "message.mentioned",
     /// A user's first device entered a room (volatile).
     RoomJoined = "room.joined",
     /// A user's last device left a room (volatile).
