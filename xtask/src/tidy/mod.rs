@@ -3,9 +3,10 @@
 //! In come the project's files and `cargo metadata`; out come findings, each with file and line, the rule, what was found
 //! and what would be right. It changes nothing, and it judges neither formatting (rustfmt) nor code (clippy).
 //! One module a group of rules: [`crates`] and [`layers`] are the table of who may know whom, [`shape`] is about sizes,
-//! [`leftovers`] about what must not stay, [`names`] about apps in code, [`links`] about Markdown.
+//! [`leftovers`] about what must not stay, [`names`] about apps in code, [`links`] and [`documents`] about Markdown.
 
 mod crates;
+mod documents;
 mod layers;
 mod leftovers;
 mod links;
@@ -73,6 +74,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 pub fn check(workspace: &Workspace) -> Result<Vec<Finding>> {
     let tree = Tree::read(workspace)?;
     let mut findings = crates::check(workspace)?;
+    findings.extend(documents::check(&tree));
     for file in &tree.files {
         findings.extend(leftovers::check(file));
         if file.path.ends_with(".md") {

@@ -1,3 +1,5 @@
+//! Tokens and pids: what is proved, what is refused.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Settings: which source wins, what is refused.
+
 use super::*;
 
 fn gather(
