@@ -1,0 +1,152 @@
+//! What the kernel says of a process and of the machine, read from `/proc`.
+//!
+//! Out: CPU time and resident memory of a process by its id, all its threads included; a `Meter` around a stretch of
+//! time; a line about the machine. CPU time comes in ticks of 10 ms, so a stretch should last seconds.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::Instant;
+
+use crate::error::LoadError;
+
+/// User and system time that a process has used, in seconds.
+pub fn cpu_seconds(pid: u32) -> Result<f64, LoadError> {
+    let path = format!("/proc/{pid}/stat");
+    let text = read(&path)?;
+    let ticks = stat_ticks(&text).ok_or_else(|| unreadable(path))?;
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// Resident memory of a process, in KiB.
+pub fn resident_kib(pid: u32) -> Result<u64, LoadError> {
+    let path = format!("/proc/{pid}/status");
+    let text = read(&path)?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .ok_or_else(|| unreadable(path))
+}
+
+/// The name is in brackets and may hold anything; `utime` and `stime` are the 12th and 13th fields after it.
+fn stat_ticks(text: &str) -> Option<u64> {
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+fn read(path: &str) -> Result<String, LoadError> {
+    fs::read_to_string(path).map_err(|source| LoadError::Process {
+        what: path.to_owned(),
+        reason: source.to_string(),
+    })
+}
+
+fn unreadable(path: String) -> LoadError {
+    LoadError::Process {
+        what: path,
+        reason: "not in the expected form".to_owned(),
+    }
+}
+
+/// Pins this process, and whatever it starts, to one core.
+pub fn pin(core: usize) -> Result<(), LoadError> {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(core);
+    rustix::thread::sched_setaffinity(None, &set)
+        .map_err(|errno| LoadError::io("pin to a core")(errno.into()))
+}
+
+/// CPU time of server and generator over a stretch of time.
+pub struct Meter {
+    server: Option<u32>,
+    server_start: f64,
+    own_start: f64,
+    start: Instant,
+}
+
+/// What a `Meter` saw.
+#[derive(Debug, Clone, Copy)]
+pub struct Stretch {
+    /// Length in seconds.
+    pub seconds: f64,
+    /// CPU seconds of the server, when its process is known.
+    pub server: Option<f64>,
+    /// CPU seconds of the generator.
+    pub generator: f64,
+}
+
+impl Meter {
+    /// Starts to measure; `server` is the server's process id, if known.
+    pub fn start(server: Option<u32>) -> Result<Self, LoadError> {
+        Ok(Self {
+            server,
+            server_start: server.map(cpu_seconds).transpose()?.unwrap_or(0.0),
+            own_start: cpu_seconds(std::process::id())?,
+            start: Instant::now(),
+        })
+    }
+
+    /// Ends the stretch.
+    pub fn stop(&self) -> Result<Stretch, LoadError> {
+        let server = self.server.map(cpu_seconds).transpose()?;
+        Ok(Stretch {
+            seconds: self.start.elapsed().as_secs_f64(),
+            server: server.map(|now| now - self.server_start),
+            generator: cpu_seconds(std::process::id())? - self.own_start,
+        })
+    }
+}
+
+/// Cores, processor, memory, kernel and present load, as one line of text.
+pub fn machine() -> String {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cores = cpuinfo
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
+    let model = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map_or("unknown processor", |(_, model)| model.trim());
+    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let memory_kib: u64 = memory
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("MemTotal:")?
+                .split_whitespace()
+                .next()?
+                .parse()
+                .ok()
+        })
+        .unwrap_or(0);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let mut line = String::new();
+    let _ = write!(
+        line,
+        "{cores} × {model}, {} GiB, Linux {}; load before the run {}",
+        memory_kib / (1024 * 1024),
+        kernel.trim(),
+        load.split_whitespace().next().unwrap_or("unknown"),
+    );
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_ticks_are_found_behind_a_name_with_brackets_and_spaces() {
+        let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194304 100 0 0 0 70 8 0 0 20 0 4 0 100 1000 10";
+        assert_eq!(stat_ticks(stat), Some(78));
+    }
+
+    #[test]
+    fn this_process_has_memory_and_a_stretch_has_length() {
+        assert!(resident_kib(std::process::id()).unwrap() > 0);
+        let meter = Meter::start(Some(std::process::id())).unwrap();
+        assert!(meter.stop().unwrap().seconds > 0.0);
+    }
+}

@@ -1,0 +1,244 @@
+//! `fanout`, `saturated`, `rooms`: one publisher, and members who each must get every message of their room.
+//!
+//! A delivery is one message at one member. The publisher is in no room. With a rate, messages go out on a fixed schedule
+//! and latency counts from the time that the schedule names; with a number in flight, the next message goes out when an
+//! earlier one has reached all its members, and latency counts from the send.
+
+use std::time::Duration;
+
+use crate::clock::Pace;
+use crate::conn::{Conn, Handler};
+use crate::error::LoadError;
+use crate::histogram::Histogram;
+use crate::process::Meter;
+use crate::swarm::{Deadline, Swarm};
+use crate::wire;
+
+use super::{DRAIN_SECONDS, Figures, Target, WARM_UP, filler};
+
+/// Every so many deliveries one is timed; prime, so that all members and all places in a burst take part.
+const SAMPLE_EVERY: u64 = 7;
+const BARRIER_ACK: u64 = 1;
+const TURN_MAX: Duration = Duration::from_millis(50);
+
+/// When the next message goes out.
+#[derive(Debug, Clone, Copy)]
+pub enum Sending {
+    /// So many messages a second, over all rooms.
+    Rate(f64),
+    /// So many messages on their way at once.
+    InFlight(u64),
+}
+
+/// Size and pace of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Rooms; messages go to them in turn.
+    pub rooms: usize,
+    /// Members of each room.
+    pub members: usize,
+    /// Pace of the publisher.
+    pub sending: Sending,
+    /// Bytes of JSON in a message's payload.
+    pub payload_bytes: usize,
+}
+
+impl Plan {
+    /// 500 receivers in one room, 40 messages a second: every delivery is a write of its own.
+    pub const FANOUT: Self = Self {
+        rooms: 1,
+        members: 500,
+        sending: Sending::Rate(40.0),
+        payload_bytes: 128,
+    };
+    /// 1,000 receivers in one room, 16 messages in flight: as fast as the server goes.
+    pub const SATURATED: Self = Self {
+        rooms: 1,
+        members: 1000,
+        sending: Sending::InFlight(16),
+        payload_bytes: 128,
+    };
+    /// Ten rooms of 100, 200 messages a second over all: smaller fan-outs, the same number of deliveries as `FANOUT`.
+    pub const ROOMS: Self = Self {
+        rooms: 10,
+        members: 100,
+        sending: Sending::Rate(200.0),
+        payload_bytes: 128,
+    };
+
+    fn receivers(&self) -> usize {
+        self.rooms * self.members
+    }
+}
+
+struct Members {
+    plan: Plan,
+    received: Vec<u32>,
+    total: u64,
+    joined: u64,
+    latency: Histogram,
+}
+
+impl Handler for Members {
+    fn ready(&mut self, conn: &mut Conn, index: usize) {
+        if index < self.plan.receivers() {
+            let room = index % self.plan.rooms;
+            conn.queue(&[format!(r#"42["join","room-{room}"]"#).as_bytes()]);
+        }
+        conn.queue(&[format!(r#"42{BARRIER_ACK}["echo",{{}}]"#).as_bytes()]);
+    }
+
+    #[inline]
+    fn event(&mut self, index: usize, array: &[u8], now: u64) {
+        if !array.starts_with(b"[\"msg\"") {
+            return;
+        }
+        self.received[index] += 1;
+        self.total += 1;
+        if self.total.is_multiple_of(SAMPLE_EVERY)
+            && let Some(sent) = wire::stamp(array)
+        {
+            self.latency.record(now.saturating_sub(sent));
+        }
+    }
+
+    fn ack(&mut self, _conn: &mut Conn, _index: usize, _id: u64, _array: &[u8], _now: u64) {
+        self.joined += 1;
+    }
+}
+
+struct Publisher {
+    plan: Plan,
+    index: usize,
+    sent: u64,
+    text: String,
+}
+
+impl Publisher {
+    fn publish(&mut self, swarm: &mut Swarm, stamp: u64) {
+        let room = self.sent % self.plan.rooms as u64;
+        let head = format!(r#"42["pub","room-{room}",{{"t":{stamp},"text":""#);
+        swarm.queue(
+            self.index,
+            &[head.as_bytes(), self.text.as_bytes(), b"\"}]"],
+        );
+        self.sent += 1;
+    }
+
+    fn deliveries_due(&self) -> u64 {
+        self.sent * self.plan.members as u64
+    }
+
+    /// Messages that have gone to the room of member `index`.
+    fn due_to(&self, index: usize) -> u64 {
+        let (rooms, room) = (self.plan.rooms as u64, (index % self.plan.rooms) as u64);
+        self.sent / rooms + u64::from(self.sent % rooms > room)
+    }
+
+    /// Sends on schedule for `time`.
+    fn run(
+        &mut self,
+        swarm: &mut Swarm,
+        members: &mut Members,
+        time: Duration,
+    ) -> Result<(), LoadError> {
+        let start = swarm.clock.now();
+        let end = start + time.as_nanos() as u64;
+        let mut pace = match self.plan.sending {
+            Sending::Rate(rate) => Some(Pace::new(start, rate)),
+            Sending::InFlight(_) => None,
+        };
+        loop {
+            let now = swarm.clock.now();
+            if now >= end {
+                return Ok(());
+            }
+            let mut wait = TURN_MAX.min(Duration::from_nanos(end - now));
+            match (&mut pace, self.plan.sending) {
+                (Some(pace), _) => {
+                    while let Some(due) = pace.due(now) {
+                        self.publish(swarm, due);
+                    }
+                    wait = wait.min(pace.wait(now));
+                }
+                (None, Sending::InFlight(limit)) => {
+                    while self.sent - members.total / (self.plan.members as u64) < limit {
+                        self.publish(swarm, now);
+                    }
+                }
+                (None, Sending::Rate(_)) => {}
+            }
+            swarm.flush(self.index)?;
+            swarm.turn(members, wait)?;
+        }
+    }
+}
+
+/// Runs a plan against `target`.
+pub fn run(target: Target, plan: Plan) -> Result<Figures, LoadError> {
+    let mut swarm = Swarm::new(target.addr)?;
+    let mut members = Members {
+        plan,
+        received: vec![0; plan.receivers() + 1],
+        total: 0,
+        joined: 0,
+        latency: Histogram::default(),
+    };
+    let mut publisher = Publisher {
+        plan,
+        index: plan.receivers(),
+        sent: 0,
+        text: filler(plan.payload_bytes),
+    };
+    gather(&mut swarm, &mut members, &mut publisher)?;
+
+    publisher.run(&mut swarm, &mut members, WARM_UP)?;
+    members.latency = Histogram::default();
+    let before = members.total;
+    let meter = Meter::start(target.pid)?;
+    publisher.run(&mut swarm, &mut members, target.time)?;
+    let stretch = meter.stop()?;
+    let mut figures = Figures::new(members.total - before, stretch);
+    figures.latency = members.latency.latency();
+
+    drain(&mut swarm, &mut members, publisher.deliveries_due())?;
+    for (index, &received) in members.received[..plan.receivers()].iter().enumerate() {
+        let due = publisher.due_to(index);
+        figures.lost += due.saturating_sub(u64::from(received));
+        figures.surplus += u64::from(received).saturating_sub(due);
+    }
+    figures.surplus += u64::from(members.received[publisher.index]);
+    Ok(figures)
+}
+
+/// Opens everything, joins, and proves the joins with one message to each room.
+fn gather(
+    swarm: &mut Swarm,
+    members: &mut Members,
+    publisher: &mut Publisher,
+) -> Result<(), LoadError> {
+    let everyone = members.plan.receivers() + 1;
+    swarm.open(everyone, members)?;
+    swarm.turn_until(members, "joins", 30, everyone as u64, |members| {
+        members.joined
+    })?;
+    for _ in 0..members.plan.rooms {
+        let now = swarm.clock.now();
+        publisher.publish(swarm, now);
+    }
+    swarm.flush(publisher.index)?;
+    let due = publisher.deliveries_due();
+    swarm.turn_until(members, "first deliveries", 10, due, |members| {
+        members.total
+    })
+}
+
+/// Waits for what is still on its way; what does not come is counted as lost by the caller.
+fn drain(swarm: &mut Swarm, members: &mut Members, due: u64) -> Result<(), LoadError> {
+    let deadline = Deadline::after(&swarm.clock, DRAIN_SECONDS);
+    while members.total < due && deadline.check(&swarm.clock, "", 0, 0).is_ok() {
+        swarm.turn(members, TURN_MAX)?;
+    }
+    // A little longer, for what should not come.
+    swarm.rest(members, TURN_MAX * 2)
+}
