@@ -41,9 +41,9 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
-    /// All checks: toolchain, fmt, clippy, tidy, unit and contract tests, doc tests, conformance
+    /// All checks: toolchain, fmt, clippy, tidy, unit and contract tests, doc tests, load generator, conformance
     Test {
-        /// Leave out doc tests and conformance
+        /// Leave out the last three
         #[arg(long)]
         fast: bool,
     },
@@ -60,9 +60,9 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
-    /// Measure; everything after `bench` goes to the runner in bench/
+    /// Measure beside other servers; everything after `bench` goes to the load generator in bench/
     Bench {
-        /// For the runner
+        /// For the load generator [default: compare]
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },

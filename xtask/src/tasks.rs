@@ -3,9 +3,8 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 
-use crate::tools;
 use crate::workspace::{Workspace, answer, call};
 
 /// Builds the server and becomes it, so that signals reach it and its exit status is ours.
@@ -28,15 +27,15 @@ pub fn run(workspace: &Workspace, release: bool, arguments: &[String]) -> Result
     Err(server.exec()).with_context(|| format!("unable to start {}", binary.display()))
 }
 
-/// Hands everything to the runner in bench/.
+/// Hands everything to the load generator in bench/, which builds the servers and compares them; without arguments, all of them.
 pub fn bench(workspace: &Workspace, arguments: &[String]) -> Result<()> {
-    ensure!(
-        workspace.root.join("bench/run.mjs").is_file(),
-        "bench/run.mjs is missing"
-    );
-    tools::node(workspace)?;
-    let mut runner = workspace.command("node");
-    call(runner.arg("bench/run.mjs").args(arguments))
+    let mut generator = workspace.cargo();
+    generator.args(["run", "--release", "--manifest-path", "bench/Cargo.toml"]);
+    generator.args(["--package", "loadgen", "--"]);
+    if arguments.is_empty() {
+        generator.arg("compare");
+    }
+    call(generator.args(arguments))
 }
 
 /// The documentation of our own crates, without warnings.

@@ -6,7 +6,7 @@ use crate::steps::Steps;
 use crate::workspace::{Workspace, call};
 use crate::{conformance, tidy, tools};
 
-/// Runs them all; with `fast`, what takes longest is left out: doc tests and conformance.
+/// Runs them all; with `fast`, what takes longest is left out: doc tests, the load generator and conformance.
 pub fn all(workspace: &Workspace, fast: bool) -> Result<()> {
     let mut steps = Steps::new();
     if !steps.run("toolchain", || tools::toolchain(workspace)) {
@@ -44,7 +44,29 @@ pub fn all(workspace: &Workspace, fast: bool) -> Result<()> {
                     .args(["test", "--doc", "--workspace", "--quiet"]),
             )
         });
+        steps.run("load generator", || load_generator(workspace));
         steps.run("conformance", || conformance::run(workspace, false, &[]));
     }
     steps.finish()
+}
+
+/// bench/ is a workspace of its own, whose other member is a server to compare with: only what is ours is checked.
+fn load_generator(workspace: &Workspace) -> Result<()> {
+    let cargo = |task: &[&str], rest: &[&str]| {
+        let mut command = workspace.cargo();
+        command.args(task);
+        command.args([
+            "--manifest-path",
+            "bench/Cargo.toml",
+            "--package",
+            "loadgen",
+        ]);
+        call(command.args(rest))
+    };
+    cargo(&["fmt"], &["--check"])?;
+    cargo(
+        &["clippy", "--quiet", "--all-targets"],
+        &["--", "-D", "warnings"],
+    )?;
+    cargo(&["test", "--quiet"], &[])
 }

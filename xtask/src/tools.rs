@@ -56,7 +56,7 @@ pub fn nextest(workspace: &Workspace) -> Result<()> {
     )
 }
 
-/// Node.js 18 or newer, with npm.
+/// Node.js 20 or newer, with npm.
 pub fn node(workspace: &Workspace) -> Result<()> {
     if answer(workspace.command("node").arg("--version")).is_none() {
         install(workspace, &["nodejs", "npm"])?;
@@ -69,8 +69,8 @@ pub fn node(workspace: &Workspace) -> Result<()> {
         .and_then(|text| text.parse().ok())
         .context("node's version")?;
     ensure!(
-        major >= 18,
-        "this is node {version}, the conformance tests need 18 or newer"
+        major >= 20,
+        "this is node {version}, the conformance tests need 20 or newer; see https://nodejs.org"
     );
     Ok(())
 }
