@@ -129,6 +129,12 @@ impl Publisher {
         self.sent * self.plan.members as u64
     }
 
+    /// Messages that have not reached all their members yet, judged by the count of deliveries alone.
+    fn in_flight(&self, deliveries: u64) -> u64 {
+        self.sent
+            .saturating_sub(deliveries / self.plan.members as u64)
+    }
+
     /// Messages that have gone to the room of member `index`.
     fn due_to(&self, index: usize) -> u64 {
         let (rooms, room) = (self.plan.rooms as u64, (index % self.plan.rooms) as u64);
@@ -162,7 +168,7 @@ impl Publisher {
                     wait = wait.min(pace.wait(now));
                 }
                 (None, Sending::InFlight(limit)) => {
-                    while self.sent - members.total / (self.plan.members as u64) < limit {
+                    while self.in_flight(members.total) < limit {
                         self.publish(swarm, now);
                     }
                 }
