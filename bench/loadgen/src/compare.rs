@@ -82,8 +82,8 @@ struct DurableArgs {
     in_flight: usize,
 }
 
-const SERVE: &str =
-    "{root}/target/release/relais serve --port {port} --data {data} --jwt-secret {secret}";
+const SERVE: &str = "env JWT_SECRET={secret} {root}/target/release/relais serve --app bam --port {port} --data {data} \
+                     --connections-per-ip-per-minute-max 0 --events-per-second-max 0 --log-level warn";
 const SECRET: &str = "a-secret-for-the-benchmark-only-0123456789";
 const PORTS: u16 = 90;
 
