@@ -8,6 +8,7 @@
 
 pub mod memory;
 pub mod retention;
+pub mod sqlite;
 pub mod verdict;
 
 use std::sync::Arc;

@@ -19,6 +19,11 @@ pub trait Facts {
     /// A message by its id.
     fn message(&self, id: Id) -> Result<Option<Message>, StoreError>;
 
+    /// Whether a message has this id already. A store whose index would refuse it may say no.
+    fn id_taken(&self, id: Id) -> Result<bool, StoreError> {
+        Ok(self.message(id)?.is_some())
+    }
+
     /// What is kept about a user in a room.
     fn membership(&self, room: &RoomKey, user: &UserId) -> Result<Membership, StoreError>;
 }
@@ -78,7 +83,7 @@ fn check_changes(transaction: &Transaction, facts: &impl Facts) -> Result<(), Co
                     Some(free) if *free > 0 => *free -= 1,
                     _ => return Err(unfit("a message has no record that takes its seq")),
                 }
-                if !inserted.insert(message.id) || facts.message(message.id)?.is_some() {
+                if !inserted.insert(message.id) || facts.id_taken(message.id)? {
                     return Err(unfit("the id of a message is taken"));
                 }
                 keeps += usize::from(keeps_key(transaction, message));

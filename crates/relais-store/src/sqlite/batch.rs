@@ -1,0 +1,419 @@
+//! Applies transactions inside one transaction of SQLite: what every commit costs is in this file.
+//!
+//! Each one is judged first ([`verdict`]), against a database in which those before it are already applied; so two
+//! sends with one key in one batch give one record. What is refused has written nothing. An error of SQLite ends
+//! the whole attempt: the writer rolls back and finds out which transaction is to blame.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use relais_core::event::{Message, NewRecord, Record};
+use relais_core::ids::{Conversation, Id, Position, RoomKey, Seq, Timestamp, UserId};
+use relais_core::ports::{
+    Change, CommitError, Committed, Idempotency, Membership, StoreError, StoredPresence,
+    Transaction,
+};
+use rusqlite::{Connection, Params};
+
+use super::fault::{failed, store_error};
+use super::heads::{Place, Places, TenantLog};
+use super::query;
+use super::rows::{self, CODEC, Prepared};
+use crate::verdict::{self, Facts, Verdict, verdict};
+
+/// What became of one transaction, before the commit.
+pub(super) enum Applied {
+    /// Its rows are written; numbers for its records.
+    Written {
+        /// Seq of each record.
+        seqs: Vec<Option<Seq>>,
+        /// Position of the last record before this transaction.
+        before: Position,
+    },
+    /// It was done once before.
+    Duplicate(Box<Message>),
+}
+
+/// Transactions that will be committed together.
+pub(super) struct Batch<'w> {
+    connection: &'w Connection,
+    places: &'w mut Places,
+    /// Where each touched log ends with what was applied so far.
+    heads: HashMap<i64, (Arc<TenantLog>, Position)>,
+}
+
+type Sqlite<T> = Result<T, rusqlite::Error>;
+
+impl<'w> Batch<'w> {
+    /// Begins; a transaction of SQLite is open.
+    pub(super) fn new(connection: &'w Connection, places: &'w mut Places) -> Self {
+        Self {
+            connection,
+            places,
+            heads: HashMap::new(),
+        }
+    }
+
+    /// Applies one transaction. `CommitError::Store` means that the whole batch has failed.
+    pub(super) fn apply(
+        &mut self,
+        tenant: &Arc<TenantLog>,
+        prepared: &Prepared,
+    ) -> Result<Applied, CommitError> {
+        let facts = InDatabase {
+            connection: self.connection,
+            tenant: tenant.id,
+            places: self.places,
+        };
+        if let Verdict::Duplicate(message) = verdict(&prepared.transaction, &facts)? {
+            return Ok(Applied::Duplicate(message));
+        }
+        let written = self.write(tenant, prepared);
+        Ok(written.map_err(|error| store_error(&error))?)
+    }
+
+    /// Writes where logs and conversations end now, the last thing before the commit.
+    pub(super) fn finish(self) -> Result<(), StoreError> {
+        let mut write = || {
+            self.places.write(self.connection)?;
+            let sql = "UPDATE tenants SET head = ?2 WHERE id = ?1 AND head = ?3";
+            let mut update = self.connection.prepare_cached(sql)?;
+            for (tenant, head) in self.heads.values() {
+                let before = tenant.head().position;
+                if before != *head {
+                    let params = (tenant.id, head.0 as i64, before.0 as i64);
+                    if update.execute(params)? != 1 {
+                        return Ok(false);
+                    }
+                }
+            }
+            Ok(true)
+        };
+        match write().map_err(|error: rusqlite::Error| store_error(&error))? {
+            true => Ok(()),
+            false => Err(failed("somebody else has written to the log")),
+        }
+    }
+
+    fn write(&mut self, tenant: &Arc<TenantLog>, prepared: &Prepared) -> Sqlite<Applied> {
+        let transaction = &prepared.transaction;
+        let entry = self.heads.entry(tenant.id);
+        let head = entry.or_insert_with(|| (tenant.clone(), tenant.head().position));
+        let before = head.1;
+        head.1.0 += transaction.records.len() as u64;
+        let after = head.1;
+        let mut seqs = Vec::with_capacity(transaction.records.len());
+        let mut taken = VecDeque::new();
+        let records = transaction.records.iter().zip(&prepared.records);
+        for (number, (record, data)) in (before.0 + 1..).zip(records) {
+            let position = Position(number);
+            let seq = self.write_record(tenant.id, position, transaction.at, record, data)?;
+            if let (Some(seq), Some(conversation)) = (seq, &record.event.takes_seq) {
+                taken.push_back((conversation, seq, position));
+            }
+            seqs.push(seq);
+        }
+        let mut texts = prepared.changes.iter();
+        let mut text = || texts.next().map_or("", String::as_str);
+        let mut write = Write {
+            connection: self.connection,
+            places: self.places,
+            tenant: tenant.id,
+            at: transaction.at,
+            before,
+            after,
+        };
+        for change in &transaction.changes {
+            match change {
+                Change::InsertMessage(message) => {
+                    let numbers = take(&mut taken, &message.conversation);
+                    write.insert(message, numbers, transaction, text())?;
+                }
+                Change::SetPresence(presence) => write.set_presence(presence, text())?,
+                other => write.change(other)?,
+            }
+        }
+        Ok(Applied::Written { seqs, before })
+    }
+
+    fn write_record(
+        &mut self,
+        tenant: i64,
+        position: Position,
+        at: Timestamp,
+        record: &NewRecord,
+        data: &str,
+    ) -> Sqlite<Option<Seq>> {
+        let event = &record.event;
+        let place = Place::of_record(event.room.as_ref());
+        let place = self.places.id(self.connection, tenant, place)?;
+        let seq = match &event.takes_seq {
+            Some(conversation) => Some(self.places.next_seq(
+                self.connection,
+                tenant,
+                conversation,
+            )?),
+            None => None,
+        };
+        let sql = "INSERT INTO log (tenant, position, place, seq, at, kind, codec, data)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        self.connection.prepare_cached(sql)?.execute((
+            tenant,
+            position.0 as i64,
+            place,
+            seq.map(|seq| seq.0 as i64),
+            at.0,
+            event.kind.name(),
+            CODEC,
+            data,
+        ))?;
+        Ok(seq)
+    }
+}
+
+/// The numbers of the first record that took a seq of this conversation and has no message yet.
+fn take(
+    taken: &mut VecDeque<(&Conversation, Seq, Position)>,
+    conversation: &Conversation,
+) -> (Seq, Position) {
+    let found = taken.iter().position(|(of, ..)| *of == conversation);
+    let (_, seq, position) = found
+        .and_then(|index| taken.remove(index))
+        .expect("the verdict has matched every message with a record");
+    (seq, position)
+}
+
+/// The committed records of a transaction, and the answer to its sender.
+pub(super) fn committed(
+    tenant: &TenantLog,
+    transaction: Transaction,
+    applied: Applied,
+) -> Committed {
+    let (seqs, before) = match applied {
+        Applied::Duplicate(message) => return Committed::Duplicate { message },
+        Applied::Written { seqs, before } => (seqs, before),
+    };
+    let at = transaction.at;
+    let numbered = (before.0 + 1..).zip(seqs);
+    let records: Vec<_> = numbered
+        .zip(transaction.records)
+        .map(|((position, seq), new)| {
+            Arc::new(Record {
+                tenant: tenant.key.clone(),
+                epoch: tenant.epoch,
+                position: Position(position),
+                seq,
+                at,
+                event: new.event,
+                audience: new.audience,
+            })
+        })
+        .collect();
+    let head = Position(before.0 + records.len() as u64);
+    Committed::Applied { records, head }
+}
+
+/// One transaction's changes on their way into the tables.
+struct Write<'b> {
+    connection: &'b Connection,
+    places: &'b mut Places,
+    tenant: i64,
+    at: Timestamp,
+    /// Head before and after the transaction's records.
+    before: Position,
+    after: Position,
+}
+
+impl Write<'_> {
+    fn insert(
+        &mut self,
+        message: &Message,
+        (seq, position): (Seq, Position),
+        transaction: &Transaction,
+        data: &str,
+    ) -> Sqlite<()> {
+        let place = self.place(Place::from(&message.conversation))?;
+        let kept = verdict::keeps_key(transaction, message);
+        let key = transaction.idempotency.as_ref().filter(|_| kept);
+        let id = message.id.0.as_bytes();
+        self.run(
+            "INSERT INTO messages (place, seq, tenant, id, position, sender, recipient, channel,
+                                   key, body_hash, data)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            (
+                place,
+                seq.0 as i64,
+                self.tenant,
+                &id[..],
+                position.0 as i64,
+                message.sender.id.as_str(),
+                message.recipient.as_ref().map(UserId::as_str),
+                message.channel.as_deref(),
+                key.map(|key| &*key.key),
+                key.map(|key| &key.body_hash[..]),
+                data,
+            ),
+        )
+    }
+
+    fn change(&mut self, change: &Change) -> Sqlite<()> {
+        match change {
+            Change::InsertMessage(_) | Change::SetPresence(_) => {
+                unreachable!("written with its text by its own function")
+            }
+            Change::EditMessage { id, body } => self.rewrite(*id, |message, at| {
+                message.edited_at = Some(verdict::edited_at(message, at));
+                message.body = body.clone();
+            }),
+            Change::DeleteMessage { id } => self.rewrite(*id, |message, at| {
+                if message.deleted_at.is_none() {
+                    message.deleted_at = Some(at);
+                    message.body.clear();
+                }
+            }),
+            Change::SetReadMark {
+                conversation,
+                user,
+                seq,
+            } => {
+                let place = self.place(conversation.into())?;
+                self.run(
+                    "INSERT INTO marks (place, user, seq) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (place, user) DO UPDATE SET seq = max(seq, excluded.seq)",
+                    (place, user.as_str(), seq.0 as i64),
+                )
+            }
+            Change::AddMember { room, user } => self.add_member(room, user),
+            Change::RemoveMember { room, user } => {
+                let place = self.place(room.into())?;
+                self.run(
+                    "INSERT INTO members (tenant, place, user, numeric, removed, added_at)
+                     VALUES (?1, ?2, ?3, ?4, 1, ?5)
+                     ON CONFLICT (place, user) DO UPDATE SET removed = 1",
+                    (self.tenant, place, user.as_str(), numeric(user), self.at.0),
+                )
+            }
+            Change::JoinSession { session, room } => {
+                let place = self.place(room.into())?;
+                self.run(
+                    "INSERT INTO stays (tenant, session, place, since, seen_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+                    (
+                        self.tenant,
+                        &*session.0,
+                        place,
+                        self.before.0 as i64,
+                        self.at.0,
+                    ),
+                )
+            }
+            Change::LeaveSession { session, room } => self.leave(&session.0, room),
+            Change::LeaveSessions { sessions, room } => sessions
+                .iter()
+                .try_for_each(|session| self.leave(&session.0, room)),
+        }
+    }
+
+    fn rewrite(&mut self, id: Id, edit: impl FnOnce(&mut Message, Timestamp)) -> Sqlite<()> {
+        let Some(mut message) = query::message(self.connection, self.tenant, id).map_err(broken)?
+        else {
+            return Ok(());
+        };
+        edit(&mut message, self.at);
+        let data = rows::message_data(&message).map_err(broken)?;
+        let id = id.0.as_bytes();
+        self.run(
+            "UPDATE messages SET data = ?3 WHERE tenant = ?1 AND id = ?2",
+            (self.tenant, &id[..], data),
+        )
+    }
+
+    fn add_member(&mut self, room: &RoomKey, user: &UserId) -> Sqlite<()> {
+        let place = self.place(room.into())?;
+        self.run(
+            "DELETE FROM members WHERE place = ?1 AND user = ?2 AND removed = 1",
+            (place, user.as_str()),
+        )?;
+        self.run(
+            "INSERT INTO members (tenant, place, user, numeric, removed, added_at)
+             VALUES (?1, ?2, ?3, ?4, 0, ?5) ON CONFLICT DO NOTHING",
+            (self.tenant, place, user.as_str(), numeric(user), self.at.0),
+        )
+    }
+
+    fn leave(&mut self, session: &str, room: &RoomKey) -> Sqlite<()> {
+        let place = self.place(room.into())?;
+        self.run(
+            "UPDATE stays SET until = ?4, seen_at = ?5
+             WHERE tenant = ?1 AND session = ?2 AND place = ?3 AND until IS NULL",
+            (self.tenant, session, place, self.after.0 as i64, self.at.0),
+        )
+    }
+
+    fn set_presence(&mut self, presence: &StoredPresence, data: &str) -> Sqlite<()> {
+        let params = (
+            self.tenant,
+            presence.person.id.as_str(),
+            presence.online,
+            presence.last_seen.0,
+            data,
+        );
+        self.run(
+            "INSERT INTO presences (tenant, user, online, last_seen, data)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (tenant, user) DO UPDATE
+             SET online = excluded.online, last_seen = excluded.last_seen, data = excluded.data",
+            params,
+        )
+    }
+
+    fn place(&mut self, place: Place) -> Sqlite<i64> {
+        self.places.id(self.connection, self.tenant, place)
+    }
+
+    fn run(&self, sql: &str, params: impl Params) -> Sqlite<()> {
+        self.connection
+            .prepare_cached(sql)?
+            .execute(params)
+            .map(|_| ())
+    }
+}
+
+fn numeric(user: &UserId) -> bool {
+    user.to_json().is_number()
+}
+
+/// A row that was read while writing and could not be understood.
+fn broken(error: StoreError) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
+}
+
+/// What the checks see: the database with everything that the open transaction has written.
+struct InDatabase<'b> {
+    connection: &'b Connection,
+    tenant: i64,
+    places: &'b Places,
+}
+
+impl Facts for InDatabase<'_> {
+    fn keyed(&self, key: &Idempotency) -> Result<Option<([u8; 32], Message)>, StoreError> {
+        let place = Place::from(&key.conversation);
+        match self.places.find(self.connection, self.tenant, place)? {
+            Some(place) => query::keyed(self.connection, place, &key.sender, &key.key),
+            None => Ok(None),
+        }
+    }
+
+    fn message(&self, id: Id) -> Result<Option<Message>, StoreError> {
+        query::message(self.connection, self.tenant, id)
+    }
+
+    /// The unique index finds out, and then the writer finds the one to blame: ids are hardly ever taken.
+    fn id_taken(&self, _id: Id) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    fn membership(&self, room: &RoomKey, user: &UserId) -> Result<Membership, StoreError> {
+        query::membership(self.connection, self.tenant, room, user)
+    }
+}

@@ -1,0 +1,224 @@
+//! How records, messages and presence become rows, and rows become them again.
+//!
+//! What is searched by, and what a commit gives (position, seq), stands in columns; the rest is one JSON text.
+//! It is written on the caller's thread, before anything waits for the writer.
+
+use std::sync::Arc;
+
+use relais_core::event::{Audience, Event, EventKind, Facts, Message, NewRecord, Person, Record};
+use relais_core::ids::{
+    Conversation, Epoch, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
+};
+use relais_core::ports::{Change, StoreError, StoredPresence, Transaction};
+use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+
+use super::fault::failed;
+
+/// The only encoding so far: JSON.
+pub(super) const CODEC: i64 = 1;
+
+/// A transaction with its rows' texts.
+pub(super) struct Prepared {
+    pub(super) transaction: Transaction,
+    /// One for each record.
+    pub(super) records: Vec<String>,
+    /// One for each inserted message and each presence, in the order of the changes.
+    pub(super) changes: Vec<String>,
+}
+
+impl Prepared {
+    /// Encodes what will be stored.
+    pub(super) fn new(transaction: Transaction) -> Result<Self, StoreError> {
+        let records = transaction.records.iter().map(record_data);
+        let changes = transaction
+            .changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::InsertMessage(message) => Some(message_data(message)),
+                Change::SetPresence(presence) => Some(presence_data(presence)),
+                _ => None,
+            });
+        Ok(Self {
+            records: records.collect::<Result<_, _>>()?,
+            changes: changes.collect::<Result<_, _>>()?,
+            transaction,
+        })
+    }
+
+    /// About how many bytes it holds.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = self.records.iter().chain(&self.changes);
+        256 + 128 * self.transaction.changes.len() + texts.map(|text| 2 * text.len()).sum::<usize>()
+    }
+}
+
+#[derive(Serialize)]
+struct RecordOut<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: &'a Option<RoomKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: &'a Option<Person>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: &'a Option<SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: &'a Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq_of: &'a Option<Conversation>,
+    body: &'a Facts,
+    audience: &'a Audience,
+}
+
+#[derive(Deserialize)]
+struct RecordIn {
+    room: Option<RoomKey>,
+    actor: Option<Person>,
+    session: Option<SessionId>,
+    target: Option<UserId>,
+    seq_of: Option<Conversation>,
+    body: Facts,
+    audience: Audience,
+}
+
+#[derive(Serialize)]
+struct PresenceOut<'a> {
+    person: &'a Person,
+    status: &'a str,
+    custom_status: &'a Option<String>,
+    rooms: &'a [RoomKey],
+}
+
+#[derive(Deserialize)]
+struct PresenceIn {
+    person: Person,
+    status: Arc<str>,
+    custom_status: Option<String>,
+    rooms: Vec<RoomKey>,
+}
+
+fn record_data(record: &NewRecord) -> Result<String, StoreError> {
+    let event = &record.event;
+    json(&RecordOut {
+        room: &event.room,
+        actor: &event.actor,
+        session: &event.session,
+        target: &event.target,
+        seq_of: &event.takes_seq,
+        body: &event.body,
+        audience: &record.audience,
+    })
+}
+
+/// A message's text; its seq and position are columns and mean nothing here.
+pub(super) fn message_data(message: &Message) -> Result<String, StoreError> {
+    json(message)
+}
+
+fn presence_data(presence: &StoredPresence) -> Result<String, StoreError> {
+    json(&PresenceOut {
+        person: &presence.person,
+        status: &presence.status,
+        custom_status: &presence.custom_status,
+        rooms: &presence.rooms,
+    })
+}
+
+/// Columns that [`record`] reads.
+pub(super) const RECORD_COLUMNS: &str = "position, seq, at, kind, codec, data";
+
+/// A row of the log.
+pub(super) fn record(
+    row: &Row<'_>,
+    tenant: &TenantKey,
+    epoch: Epoch,
+) -> Result<Record, StoreError> {
+    let kind = text(row, 3)?;
+    let kind = EventKind::from_name(kind)
+        .ok_or_else(|| failed(format!("a record has the unknown kind {kind:?}")))?;
+    if integer(row, 4)? != CODEC {
+        return Err(failed("a record has an unknown encoding"));
+    }
+    let data: RecordIn = parse(text(row, 5)?)?;
+    Ok(Record {
+        tenant: tenant.clone(),
+        epoch,
+        position: Position(integer(row, 0)? as u64),
+        seq: optional(row, 1)?.map(|seq| Seq(seq as u64)),
+        at: Timestamp(integer(row, 2)?),
+        event: Event {
+            kind,
+            room: data.room,
+            actor: data.actor,
+            session: data.session,
+            target: data.target,
+            durable: true,
+            takes_seq: data.seq_of,
+            body: data.body,
+        },
+        audience: data.audience,
+    })
+}
+
+/// Columns that [`message`] reads.
+pub(super) const MESSAGE_COLUMNS: &str = "seq, position, data";
+
+/// A row of the messages.
+pub(super) fn message(row: &Row<'_>) -> Result<Message, StoreError> {
+    let mut message: Message = parse(text(row, 2)?)?;
+    message.seq = Seq(integer(row, 0)? as u64);
+    message.position = Position(integer(row, 1)? as u64);
+    Ok(message)
+}
+
+/// A row `online, last_seen, data` of the presences.
+pub(super) fn presence(row: &Row<'_>) -> Result<StoredPresence, StoreError> {
+    let data: PresenceIn = parse(text(row, 2)?)?;
+    Ok(StoredPresence {
+        person: data.person,
+        online: integer(row, 0)? != 0,
+        status: data.status,
+        custom_status: data.custom_status,
+        rooms: data.rooms,
+        last_seen: Timestamp(integer(row, 1)?),
+    })
+}
+
+/// A user from its text and whether it is a JSON number.
+pub(super) fn user(text: String, numeric: bool) -> UserId {
+    let number = match numeric {
+        true => serde_json::from_str(&text).ok(),
+        false => None,
+    };
+    number
+        .as_ref()
+        .and_then(UserId::from_json)
+        .unwrap_or_else(|| UserId::text(text))
+}
+
+/// An integer column.
+pub(super) fn integer(row: &Row<'_>, column: usize) -> Result<i64, StoreError> {
+    row.get(column).map_err(unreadable)
+}
+
+fn optional(row: &Row<'_>, column: usize) -> Result<Option<i64>, StoreError> {
+    row.get(column).map_err(unreadable)
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<&'a str, StoreError> {
+    row.get_ref(column)
+        .and_then(|value| Ok(value.as_str()?))
+        .map_err(unreadable)
+}
+
+fn unreadable(error: rusqlite::Error) -> StoreError {
+    failed(format!("a row cannot be read: {error}"))
+}
+
+fn json(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value)
+        .map_err(|error| failed(format!("a row cannot be written: {error}")))
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| failed(format!("a row cannot be read: {error}")))
+}

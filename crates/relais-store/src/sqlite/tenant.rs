@@ -1,0 +1,172 @@
+//! One tenant's handle: commands go to the writer, questions to memory or to the readers.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use relais_core::event::Message;
+use relais_core::ids::{Conversation, Id, Position, RoomKey, Seq, SessionId, Timestamp, UserId};
+use relais_core::ports::{
+    CommitError, Committed, Head, Interval, LogPage, Member, Membership, MessagePage, MessageQuery,
+    StoreError, StoredPresence, TenantStore, Transaction,
+};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::Inner;
+use super::fault::closed;
+use super::heads::TenantLog;
+use super::query;
+use super::rows::Prepared;
+use super::writer::{Commit, Job};
+
+/// The handle; cheap, one for a tenant.
+pub(super) struct SqliteTenant {
+    pub(super) inner: Arc<Inner>,
+    pub(super) log: Arc<TenantLog>,
+}
+
+impl SqliteTenant {
+    /// Queues a transaction, or refuses it when more waits than the store takes on.
+    fn enqueue(
+        &self,
+        transaction: Transaction,
+    ) -> Result<oneshot::Receiver<Result<Committed, CommitError>>, StoreError> {
+        let prepared = Prepared::new(transaction)?;
+        let bytes = prepared.bytes();
+        let queued = &self.inner.shared.queued_bytes;
+        let before = queued.fetch_add(bytes, Ordering::Relaxed);
+        let refuse = |error| {
+            queued.fetch_sub(bytes, Ordering::Relaxed);
+            metrics::counter!("relais_store_overloaded_total").increment(1);
+            error
+        };
+        // A single transaction always fits, however large it is.
+        if before > 0 && before + bytes > self.inner.queue_bytes_max {
+            return Err(refuse(StoreError::Overloaded));
+        }
+        let (reply, answer) = oneshot::channel();
+        let commit = Commit {
+            tenant: self.log.clone(),
+            prepared,
+            bytes,
+            reply,
+        };
+        use tokio::sync::mpsc::error::TrySendError;
+        match self.inner.queue.try_send(Job::Commit(commit)) {
+            Ok(()) => Ok(answer),
+            Err(TrySendError::Full(_)) => Err(refuse(StoreError::Overloaded)),
+            Err(TrySendError::Closed(_)) => Err(refuse(closed())),
+        }
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection, i64) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let tenant = self.log.id;
+        let ask = self
+            .inner
+            .readers
+            .ask(move |connection| question(connection, tenant));
+        ask.await
+    }
+}
+
+#[async_trait]
+impl TenantStore for SqliteTenant {
+    fn head(&self) -> Head {
+        self.log.head()
+    }
+
+    async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError> {
+        let answer = self.enqueue(transaction)?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    async fn log(&self, after: Position, limit: u32) -> Result<LogPage, StoreError> {
+        let limit = crate::log_limit(limit);
+        let recents = &self.inner.shared.recents;
+        let records = match recents.page(self.log.id, after, limit) {
+            Some(records) => records,
+            None => {
+                metrics::counter!("relais_store_log_pages_read_total").increment(1);
+                let log = self.log.clone();
+                let page = self.ask(move |connection, tenant| {
+                    query::log(connection, (tenant, &log.key, log.epoch), after, limit)
+                });
+                page.await?.into_iter().map(|(record, _)| record).collect()
+            }
+        };
+        // Read last: what was trimmed while the page was read must not go unsaid.
+        let trimmed = self.log.trimmed();
+        Ok(LogPage { records, trimmed })
+    }
+
+    async fn trimmed(&self, rooms: &[RoomKey]) -> Result<Position, StoreError> {
+        if self.log.trimmed() == Position(0) {
+            return Ok(Position(0));
+        }
+        let rooms = rooms.to_vec();
+        self.ask(move |connection, tenant| query::trimmed(connection, tenant, &rooms))
+            .await
+    }
+
+    async fn messages(&self, query: &MessageQuery) -> Result<MessagePage, StoreError> {
+        let query = query.clone();
+        self.ask(move |connection, tenant| query::messages(connection, tenant, &query))
+            .await
+    }
+
+    async fn message(&self, id: Id) -> Result<Option<Message>, StoreError> {
+        self.ask(move |connection, tenant| query::message(connection, tenant, id))
+            .await
+    }
+
+    async fn last_seq(&self, conversation: &Conversation) -> Result<Seq, StoreError> {
+        let conversation = conversation.clone();
+        self.ask(move |connection, tenant| query::last_seq(connection, tenant, &conversation))
+            .await
+    }
+
+    async fn membership(&self, room: &RoomKey, user: &UserId) -> Result<Membership, StoreError> {
+        let (room, user) = (room.clone(), user.clone());
+        self.ask(move |connection, tenant| query::membership(connection, tenant, &room, &user))
+            .await
+    }
+
+    async fn members(&self, room: &RoomKey) -> Result<Vec<Member>, StoreError> {
+        let room = room.clone();
+        self.ask(move |connection, tenant| query::members(connection, tenant, &room))
+            .await
+    }
+
+    async fn rooms_of(&self, user: &UserId) -> Result<Vec<RoomKey>, StoreError> {
+        let user = user.clone();
+        self.ask(move |connection, tenant| query::rooms_of(connection, tenant, &user))
+            .await
+    }
+
+    async fn session_rooms(&self, session: &SessionId) -> Result<Vec<Interval>, StoreError> {
+        let session = session.clone();
+        self.ask(move |connection, tenant| query::session_rooms(connection, tenant, &session))
+            .await
+    }
+
+    async fn read_mark(
+        &self,
+        conversation: &Conversation,
+        user: &UserId,
+    ) -> Result<Seq, StoreError> {
+        let (conversation, user) = (conversation.clone(), user.clone());
+        self.ask(move |connection, tenant| {
+            query::read_mark(connection, tenant, &conversation, &user)
+        })
+        .await
+    }
+
+    async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError> {
+        self.ask(move |connection, tenant| query::presences(connection, tenant, since))
+            .await
+    }
+}

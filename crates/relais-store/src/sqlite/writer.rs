@@ -1,0 +1,404 @@
+//! The one thread that writes: it takes what queued while the last sync ran, commits it together, and tells the world.
+//!
+//! Transactions come through a bounded queue. Out go, in this order: rows (one transaction of SQLite, one sync), the
+//! new heads, the records (to the `Fanout`, ascending, from here alone), the answers. It never waits for a batch to
+//! fill, and never acknowledges what was not synced. After a failure at the commit it does not know what the disk
+//! holds: it reads the heads again before it goes on, and publishes what turns out to have been committed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use relais_core::event::Record;
+use relais_core::ids::{Position, TenantKey};
+use relais_core::ports::{CommitError, Committed, Fanout, StoreError};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, warn};
+
+use super::batch::{Applied, Batch, committed};
+use super::fault::{failed, store_error};
+use super::heads::{Places, TenantLog};
+use super::open::Lock;
+use super::query;
+use super::recent::Recents;
+use super::rows::Prepared;
+use crate::EpochSource;
+
+/// A transaction on its way, and where its answer goes.
+pub(super) struct Commit {
+    pub(super) tenant: Arc<TenantLog>,
+    pub(super) prepared: Prepared,
+    pub(super) bytes: usize,
+    pub(super) reply: oneshot::Sender<Result<Committed, CommitError>>,
+}
+
+/// What the thread is asked to do.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every job is a commit; a box would be an allocation for each"
+)]
+pub(super) enum Job {
+    /// Commit a transaction, together with its neighbours.
+    Commit(Commit),
+    /// Something rare, between two batches: it opens a transaction of its own.
+    Aside(Box<dyn FnOnce(&mut Writer) + Send>),
+    /// Finish what is queued, then end.
+    Close,
+}
+
+/// What the writer and the handles of tenants share.
+pub(super) struct Shared {
+    pub(super) recents: Recents,
+    /// Bytes of the transactions that wait.
+    pub(super) queued_bytes: AtomicUsize,
+    /// Whether the last attempt to write failed; a probe finds out whether it has healed.
+    pub(super) failing: AtomicBool,
+}
+
+/// Limits of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BatchLimits {
+    pub(super) transactions_max: usize,
+    pub(super) bytes_max: usize,
+}
+
+/// The thread's state.
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) shared: Arc<Shared>,
+    fanout: Arc<dyn Fanout>,
+    queue: mpsc::Receiver<Job>,
+    limits: BatchLimits,
+    places: Places,
+    /// Every tenant that was used since the start, so that its head exists once.
+    tenants: HashMap<TenantKey, Arc<TenantLog>>,
+    /// Logs whose end must be read again before anything is written to them.
+    unsure: Vec<Arc<TenantLog>>,
+    /// Released when the thread ends.
+    _lock: Lock,
+}
+
+/// Why an attempt failed, and whether the disk may hold it nevertheless.
+struct Failure {
+    error: StoreError,
+    at_commit: bool,
+}
+
+impl Writer {
+    pub(super) fn new(
+        (lock, connection): (Lock, Connection),
+        shared: Arc<Shared>,
+        fanout: Arc<dyn Fanout>,
+        queue: mpsc::Receiver<Job>,
+        limits: BatchLimits,
+    ) -> Self {
+        Self {
+            connection,
+            shared,
+            fanout,
+            queue,
+            limits,
+            places: Places::default(),
+            tenants: HashMap::new(),
+            unsure: Vec::new(),
+            _lock: lock,
+        }
+    }
+
+    /// Works until every sender is gone or it is asked to close; then checkpoints.
+    pub(super) fn run(mut self) {
+        while let Some(job) = self.queue.blocking_recv() {
+            let (commits, other) = self.gather(job);
+            if !commits.is_empty() {
+                self.commit(commits);
+            }
+            match other {
+                Some(Job::Aside(work)) => work(&mut self),
+                Some(Job::Close) => self.queue.close(),
+                Some(Job::Commit(_)) | None => {}
+            }
+        }
+        if let Err(error) = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        {
+            warn!(%error, "unable to checkpoint on closing; the next start reads the write-ahead log");
+        }
+    }
+
+    /// What is queued right now, up to the limits of a batch or to something that is not a commit.
+    fn gather(&mut self, first: Job) -> (Vec<Commit>, Option<Job>) {
+        let (mut commits, mut bytes, mut next) = (Vec::new(), 0, Some(first));
+        while let Some(job) = next {
+            match job {
+                Job::Commit(commit) => {
+                    bytes += commit.bytes;
+                    commits.push(commit);
+                }
+                other => {
+                    self.taken(&commits, bytes);
+                    return (commits, Some(other));
+                }
+            }
+            let full =
+                commits.len() >= self.limits.transactions_max || bytes >= self.limits.bytes_max;
+            next = match full {
+                true => None,
+                false => self.queue.try_recv().ok(),
+            };
+        }
+        self.taken(&commits, bytes);
+        (commits, None)
+    }
+
+    fn taken(&self, commits: &[Commit], bytes: usize) {
+        self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        metrics::gauge!("relais_store_queue_transactions").set(self.queue.len() as f64);
+        if !commits.is_empty() {
+            metrics::histogram!("relais_store_batch_transactions").record(commits.len() as f64);
+        }
+    }
+
+    fn commit(&mut self, commits: Vec<Commit>) {
+        let started = Instant::now();
+        match self.attempt(&commits) {
+            Ok(outcomes) => {
+                self.shared.failing.store(false, Ordering::Relaxed);
+                metrics::histogram!("relais_store_commit_seconds").record(started.elapsed());
+                self.deliver(commits, outcomes);
+            }
+            Err(failure) => {
+                self.recover(&commits, failure.at_commit);
+                let alone = commits.len() == 1;
+                if alone || failure.at_commit || failure.error == StoreError::Full {
+                    self.refuse(commits, &failure.error);
+                } else {
+                    // One of them is to blame: each for itself, so that the others are not harmed.
+                    for commit in commits {
+                        self.commit(vec![commit]);
+                    }
+                }
+            }
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        commits: &[Commit],
+    ) -> Result<Vec<Result<Applied, CommitError>>, Failure> {
+        let early = |error| Failure {
+            error,
+            at_commit: false,
+        };
+        self.reload().map_err(early)?;
+        self.places.make_room();
+        self.execute("BEGIN IMMEDIATE").map_err(early)?;
+        let mut batch = Batch::new(&self.connection, &mut self.places);
+        let mut outcomes = Vec::with_capacity(commits.len());
+        for commit in commits {
+            match batch.apply(&commit.tenant, &commit.prepared) {
+                Err(CommitError::Store(error)) => return Err(early(error)),
+                outcome => outcomes.push(outcome),
+            }
+        }
+        batch.finish().map_err(early)?;
+        self.execute("COMMIT").map_err(|error| Failure {
+            error,
+            at_commit: true,
+        })?;
+        Ok(outcomes)
+    }
+
+    /// Tells the world, in the order that the port promises: heads, records, answers.
+    fn deliver(&mut self, commits: Vec<Commit>, outcomes: Vec<Result<Applied, CommitError>>) {
+        let mut answers = Vec::with_capacity(commits.len());
+        let mut news = News::default();
+        for (commit, outcome) in commits.into_iter().zip(outcomes) {
+            let Commit {
+                tenant,
+                prepared,
+                reply,
+                ..
+            } = commit;
+            let answer = outcome.map(|applied| {
+                let sizes = prepared.records.iter().map(String::len);
+                let sizes: Vec<_> = sizes.collect();
+                let answer = committed(&tenant, prepared.transaction, applied);
+                if let Committed::Applied { records, .. } = &answer {
+                    news.add(&tenant, records.iter().cloned().zip(sizes));
+                }
+                answer
+            });
+            answers.push((reply, answer));
+        }
+        self.publish(news);
+        for (reply, answer) in answers {
+            // Whoever asked may be gone; the commit stands.
+            let _ = reply.send(answer);
+        }
+    }
+
+    fn publish(&self, news: News) {
+        for (tenant, records) in news.tenants {
+            let Some((newest, _)) = records.last() else {
+                continue;
+            };
+            let (newest, before) = (newest.position, tenant.head().position);
+            let shared: Vec<_> = records.iter().map(|(record, _)| record.clone()).collect();
+            metrics::counter!("relais_store_records_total").increment(shared.len() as u64);
+            self.shared.recents.push(tenant.id, before, records);
+            tenant.advance(newest);
+            self.fanout.publish(&tenant.key, &shared);
+        }
+    }
+
+    /// After a failure: nothing may stay open, and nothing in memory is trusted that the database does not say.
+    fn recover(&mut self, commits: &[Commit], at_commit: bool) {
+        self.shared.failing.store(true, Ordering::Relaxed);
+        metrics::counter!("relais_store_failed_batches_total").increment(1);
+        self.roll_back();
+        self.places.forget();
+        if at_commit {
+            let tenants = commits.iter().map(|commit| commit.tenant.clone());
+            self.unsure.extend(tenants);
+            self.unsure.sort_by_key(|tenant| tenant.id);
+            self.unsure.dedup_by_key(|tenant| tenant.id);
+            if let Err(error) = self.reload() {
+                error!(%error, "unable to read the heads after a failed commit; trying again before the next one");
+            }
+        }
+    }
+
+    fn roll_back(&mut self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.execute("ROLLBACK")
+        {
+            error!(%error, "unable to roll back");
+        }
+    }
+
+    /// Finds out what became of commits that failed, and publishes those that are there after all.
+    fn reload(&mut self) -> Result<(), StoreError> {
+        while let Some(tenant) = self.unsure.last().cloned() {
+            let sql = "SELECT head FROM tenants WHERE id = ?1";
+            let head: i64 = self
+                .connection
+                .query_row(sql, [tenant.id], |row| row.get(0))
+                .map_err(|error| store_error(&error))?;
+            let head = Position(head as u64);
+            while tenant.head().position < head {
+                let log = (tenant.id, &tenant.key, tenant.epoch);
+                let missed = query::log(&self.connection, log, tenant.head().position, 1_000)?;
+                if missed.is_empty() {
+                    return Err(failed("the log ends before its head"));
+                }
+                let mut news = News::default();
+                news.add(&tenant, missed);
+                self.publish(news);
+            }
+            self.unsure.pop();
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, commits: Vec<Commit>, error: &StoreError) {
+        if *error != StoreError::Full {
+            warn!(%error, transactions = commits.len(), "unable to commit");
+        }
+        for commit in commits {
+            let _ = commit.reply.send(Err(error.clone().into()));
+        }
+    }
+
+    /// Runs something rare in a transaction of its own, synced when it returns.
+    pub(super) fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let run = || {
+            self.execute("BEGIN IMMEDIATE")?;
+            let done = work(&self.connection)?;
+            self.execute("COMMIT")?;
+            Ok(done)
+        };
+        let done = run();
+        if done.is_err() {
+            self.shared.failing.store(true, Ordering::Relaxed);
+            self.roll_back();
+        }
+        done
+    }
+
+    /// The log of a tenant; the tenant is made if it is new. All handles get the same one.
+    pub(super) fn tenant(
+        &mut self,
+        key: &TenantKey,
+        epochs: &EpochSource,
+    ) -> Result<Arc<TenantLog>, StoreError> {
+        if let Some(tenant) = self.tenants.get(key) {
+            return Ok(tenant.clone());
+        }
+        let tenant = self.transact(|connection| {
+            TenantLog::load(connection, key, || epochs()).map_err(|error| store_error(&error))
+        })?;
+        self.begin(&tenant)?;
+        let tenant = Arc::new(tenant);
+        self.tenants.insert(key.clone(), tenant.clone());
+        Ok(tenant)
+    }
+
+    /// A write that changes nothing: whether the disk takes one.
+    pub(super) fn probe(&mut self) -> Result<(), StoreError> {
+        self.transact(|connection| {
+            let read = "PRAGMA user_version";
+            connection
+                .query_row(read, [], |row| row.get::<_, i64>(0))
+                .and_then(|version| connection.pragma_update(None, "user_version", version))
+                .map_err(|error| store_error(&error))
+        })?;
+        self.shared.failing.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Shows the newest records of a log to the cache.
+    fn begin(&self, tenant: &TenantLog) -> Result<(), StoreError> {
+        let limits = self.shared.recents.tenant_limits();
+        let head = tenant.head().position;
+        let after = query::log_tail(&self.connection, tenant.id, limits)?.unwrap_or(head);
+        let log = (tenant.id, &tenant.key, tenant.epoch);
+        let records = query::log(&self.connection, log, after, limits.0)?;
+        self.shared.recents.begin(tenant.id, after, records);
+        Ok(())
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute([]))
+            .map(|_| ())
+            .map_err(|error| store_error(&error))
+    }
+}
+
+/// A record and about how many bytes it takes.
+type Weighed = (Arc<Record>, usize);
+
+/// Committed records by tenant, ascending.
+#[derive(Default)]
+struct News {
+    tenants: Vec<(Arc<TenantLog>, Vec<Weighed>)>,
+    index: HashMap<i64, usize>,
+}
+
+impl News {
+    fn add(&mut self, tenant: &Arc<TenantLog>, records: impl IntoIterator<Item = Weighed>) {
+        let next = self.tenants.len();
+        let index = *self.index.entry(tenant.id).or_insert(next);
+        if index == next {
+            self.tenants.push((tenant.clone(), Vec::new()));
+        }
+        self.tenants[index].1.extend(records);
+    }
+}

@@ -1,0 +1,3 @@
+//! Contract suites: what the ports of core promise, as tests that every implementation runs.
+
+pub mod store;
