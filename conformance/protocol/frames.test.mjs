@@ -1,0 +1,123 @@
+//! RFC 6455 on the wire of the echo under `/__echo`: the handshake, whole and broken frames, the close codes.
+
+import test from 'node:test';
+import assert from 'node:assert/strict';
+import { ENGINE_URL } from '../lib/engine.mjs';
+import { ACCEPT, OP, Wire, frame, handshake } from '../lib/wire.mjs';
+import { within } from '../lib/wait.mjs';
+
+const open = () => Wire.open(ENGINE_URL, '/__echo');
+const HOST = new URL(ENGINE_URL).host;
+
+test('the handshake proves that it read the key, and accepts no extension', async () => {
+  const wire = await Wire.request(ENGINE_URL, handshake('/__echo', HOST, ['Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits']));
+  const head = await wire.head;
+  assert.equal(head.status, 101);
+  assert.equal(head.headers.get('sec-websocket-accept'), ACCEPT);
+  assert.equal(head.headers.get('upgrade').toLowerCase(), 'websocket');
+  assert.equal(head.headers.has('sec-websocket-extensions'), false);
+  wire.end();
+});
+
+test('frames from the server are never masked', async () => {
+  const wire = await open();
+  wire.text('hello');
+  const got = await wire.next();
+  assert.deepEqual([got.first, got.masked, got.text], [0x81, false, 'hello']);
+  wire.end();
+});
+
+for (const length of [0, 1, 125, 126, 127, 65535, 65536, 1000000]) {
+  test(`a binary message of ${length} bytes comes back as it was`, async () => {
+    const wire = await open();
+    const body = Buffer.alloc(length, 0x5a);
+    wire.send(frame(OP.binary, body));
+    const got = await wire.next();
+    assert.deepEqual([got.opcode, got.payload.equals(body)], [OP.binary, true]);
+    wire.end();
+  });
+}
+
+test('a fragmented message is one message, with a ping between its parts answered at once', async () => {
+  const wire = await open();
+  wire.send(frame(OP.text, 'one ', { fin: false }), frame(OP.ping, 'here?'));
+  const pong = await wire.next();
+  assert.deepEqual([pong.opcode, pong.text], [OP.pong, 'here?']);
+  wire.send(frame(OP.continuation, 'two ', { fin: false }), frame(OP.continuation, 'three'));
+  assert.equal((await wire.next()).text, 'one two three');
+  wire.end();
+});
+
+test('a character may be split between two fragments', async () => {
+  const wire = await open();
+  const euro = Buffer.from('€');
+  wire.send(frame(OP.text, euro.subarray(0, 1), { fin: false }), frame(OP.continuation, euro.subarray(1)));
+  assert.equal((await wire.next()).text, '€');
+  wire.end();
+});
+
+test('frames that arrive byte by byte are read as well', async () => {
+  const wire = await open();
+  wire.tcp.setNoDelay(true);
+  for (const byte of frame(OP.text, 'slowly')) {
+    wire.tcp.write(Buffer.from([byte]));
+    await new Promise(setImmediate);
+  }
+  assert.equal((await wire.next()).text, 'slowly');
+  wire.end();
+});
+
+test('a close is answered with the same code, and the connection ends', async () => {
+  const wire = await open();
+  wire.send(frame(OP.close, Buffer.from([0x03, 0xe8])));
+  assert.equal(await wire.closeCode(), 1000);
+  await within(wire.ended, 'the connection ends');
+});
+
+test('a pong for which nobody asked is ignored', async () => {
+  const wire = await open();
+  wire.send(frame(OP.pong, 'unasked'));
+  wire.text('still here');
+  assert.equal((await wire.next()).text, 'still here');
+  wire.end();
+});
+
+const BROKEN = [
+  ['an unmasked frame', 1002, () => [frame(OP.text, 'bare', { mask: false })]],
+  ['a reserved bit', 1002, () => [frame(OP.text, 'x', { reserved: 1 })]],
+  ['two reserved bits', 1002, () => [frame(OP.text, 'x', { reserved: 6 })]],
+  ['an unknown data opcode', 1002, () => [frame(3, 'x')]],
+  ['an unknown control opcode', 1002, () => [frame(11, 'x')]],
+  ['a ping of 126 bytes', 1002, () => [frame(OP.ping, 'x'.repeat(126))]],
+  ['a ping in fragments', 1002, () => [frame(OP.ping, 'x', { fin: false })]],
+  ['a continuation of nothing', 1002, () => [frame(OP.continuation, 'x')]],
+  ['a message inside another', 1002, () => [frame(OP.text, 'x', { fin: false }), frame(OP.text, 'y')]],
+  ['a close frame of one byte', 1002, () => [frame(OP.close, 'x')]],
+  ['close code 999', 1002, () => [frame(OP.close, Buffer.from([0x03, 0xe7]))]],
+  ['close code 1005, which is never sent', 1002, () => [frame(OP.close, Buffer.from([0x03, 0xed]))]],
+  ['close code 1006, which is never sent', 1002, () => [frame(OP.close, Buffer.from([0x03, 0xee]))]],
+  ['close code 5000', 1002, () => [frame(OP.close, Buffer.from([0x13, 0x88]))]],
+  ['a close reason that is not UTF-8', 1007, () => [frame(OP.close, Buffer.from([0x03, 0xe8, 0xff]))]],
+  ['text that is not UTF-8', 1007, () => [frame(OP.text, Buffer.from([0xce, 0xba, 0xff]))]],
+  ['text with a surrogate', 1007, () => [frame(OP.text, Buffer.from([0xed, 0xa0, 0x80]))]],
+  ['text that ends inside a character', 1007, () => [frame(OP.text, Buffer.from([0xe2, 0x82]))]],
+  ['bad UTF-8 split over two fragments', 1007, () => [frame(OP.text, Buffer.from([0xe2]), { fin: false }), frame(OP.continuation, Buffer.from([0x28, 0xa1]))]],
+  ['a declared length over the limit', 1009, () => [frame(OP.binary, 'x', { length: 17 * 1024 * 1024 })]],
+];
+
+for (const [what, code, frames] of BROKEN) {
+  test(`${what} closes with ${code}`, async () => {
+    const wire = await open();
+    wire.send(...frames());
+    assert.equal(await wire.closeCode(), code);
+    await within(wire.ended, 'the connection ends');
+  });
+}
+
+test('fragments that sum up to more than the limit close with 1009', async () => {
+  const wire = await open();
+  const part = Buffer.alloc(1024 * 1024);
+  wire.send(frame(OP.binary, part, { fin: false }));
+  for (let n = 0; n < 17; n += 1) wire.send(frame(OP.continuation, part, { fin: false }));
+  assert.equal(await wire.closeCode(), 1009);
+});

@@ -1,0 +1,147 @@
+//! Starts the servers that the tests need, runs the groups of tests one after another, and ends with the worst exit code.
+//!
+//! In: `--reference`, or `--bin FILE` (relais) and `--engine-example FILE`; or addresses in the environment (README.md).
+//! Out: node's own report for each group, then one line a group.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { engineExample, referenceBam, referenceEngine, relais } from './lib/servers.mjs';
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const VENV = process.env.RELAIS_TEST_VENV ?? path.join(HERE, '..', 'target', 'conformance-venv');
+
+// name, folder, what it needs: an engine server, a bam server, the binary to start servers itself.
+const GROUPS = [
+  { name: 'protocol', needs: ['engine'] },
+  { name: 'relais', needs: ['engine'], beyond: true },
+  { name: 'clients', needs: ['engine'], python: true },
+  { name: 'dart', needs: ['engine', 'bam'] },
+  { name: 'bam', needs: ['bam'], python: true },
+  { name: 'crash', needs: ['bin'], beyond: true },
+];
+
+const { values: options } = parseArgs({
+  options: {
+    reference: { type: 'boolean', default: false },
+    bin: { type: 'string' },
+    'engine-example': { type: 'string' },
+    only: { type: 'string' },
+  },
+});
+
+/** Runs a program to its end with our own output; gives its exit code. */
+function run(command, args, env) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: HERE, env: { ...process.env, ...env }, stdio: 'inherit' });
+    child.on('error', () => resolve(127));
+    child.on('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+/** A Python with the clients of requirements.txt, made once. */
+function python() {
+  const binary = path.join(VENV, 'bin', 'python');
+  const wanted = path.join(HERE, 'requirements.txt');
+  if (!existsSync(binary)) {
+    if (spawnSync('python3', ['-m', 'venv', VENV], { stdio: 'inherit' }).status !== 0) throw new Error('unable to make a Python environment');
+  }
+  if (spawnSync(binary, ['-m', 'pip', 'install', '--quiet', '-r', wanted], { stdio: 'inherit' }).status !== 0) {
+    throw new Error('unable to install the Python clients');
+  }
+  return binary;
+}
+
+function filesOf(folder) {
+  const all = readdirSync(path.join(HERE, folder)).filter((name) => name.endsWith('.test.mjs'));
+  return all.sort().map((name) => path.join(folder, name));
+}
+
+/** What a group needs and what there is: starts each server once, on first use. */
+function servers() {
+  const started = new Map();
+  const start = async (need) => {
+    if (need === 'engine') {
+      if (options.reference) return referenceEngine();
+      if (options['engine-example']) return engineExample(options['engine-example']);
+      return process.env.RELAIS_ENGINE_URL ? { env: {} } : null;
+    }
+    if (need === 'bam') {
+      if (options.reference) return referenceBam();
+      if (options.bin) return relais(options.bin);
+      return process.env.RELAIS_URL ? { env: {} } : null;
+    }
+    return null;
+  };
+  return {
+    async env(needs) {
+      let env = options.bin ? { RELAIS_BIN: path.resolve(options.bin) } : {};
+      for (const need of needs) {
+        if (need === 'bin') {
+          if (!options.bin && !process.env.RELAIS_BIN) return null;
+          continue;
+        }
+        if (!started.has(need)) started.set(need, await start(need));
+        if (!started.get(need)) return null;
+        env = { ...env, ...started.get(need).env };
+      }
+      return env;
+    },
+    async stop() {
+      for (const server of started.values()) {
+        if (server?.remove) await server.remove();
+        else if (server?.program) await server.program.kill();
+      }
+    },
+  };
+}
+
+async function runGroup(group, env) {
+  const files = filesOf(group.name);
+  let code = 0;
+  if (files.length > 0) {
+    const args = ['--test', '--test-force-exit', '--test-concurrency=2', '--test-reporter=spec', '--test-reporter-destination=stdout'];
+    code = await run(process.execPath, [...args, ...files], env);
+  }
+  if (group.python && existsSync(path.join(HERE, group.name, 'python'))) {
+    const found = ['-m', 'unittest', 'discover', '-v', '-s', path.join(group.name, 'python'), '-p', 'test_*.py'];
+    code = (await run(python(), found, { ...env, PYTHONDONTWRITEBYTECODE: '1' })) || code;
+  }
+  return code;
+}
+
+const only = options.only?.split(',');
+const running = servers();
+const results = [];
+try {
+  for (const group of GROUPS) {
+    if (only && !only.includes(group.name)) continue;
+    if (options.reference && group.beyond) {
+      results.push([group.name, 'not run: it holds what is asked beyond the reference']);
+      continue;
+    }
+    const env = await running.env(group.needs);
+    if (!env) {
+      results.push([group.name, `not run: needs ${group.needs.join(' and ')}`]);
+      continue;
+    }
+    console.log(`\n== ${group.name}`);
+    const began = Date.now();
+    const code = await runGroup(group, env);
+    if (code !== 0) process.exitCode = 1;
+    results.push([group.name, `${code === 0 ? 'passed' : 'FAILED'} in ${((Date.now() - began) / 1000).toFixed(1)} s`]);
+  }
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+} finally {
+  await running.stop();
+}
+console.log('');
+for (const [name, result] of results) console.log(`${name.padEnd(10)} ${result}`);
+if (!results.some(([, result]) => result.startsWith('passed') || result.startsWith('FAILED'))) {
+  console.error('nothing was run: give --reference, or --bin and --engine-example, or addresses (README.md)');
+  process.exitCode = 2;
+}
