@@ -84,14 +84,11 @@ pub fn record(kind: EventKind, room: &RoomKey, fact: &str) -> NewRecord {
     body.insert("fact".to_owned(), fact.into());
     NewRecord {
         event: Event {
-            kind,
             room: Some(room.clone()),
             actor: Some(person(&user("actor"))),
             session: Some(session("cause")),
-            target: None,
             durable: true,
-            takes_seq: None,
-            body,
+            ..Event::new(kind, body)
         },
         audience: Audience {
             to: vec![AudienceKey::Room(room.clone())],

@@ -157,6 +157,10 @@ impl TenantStore for MemoryTenant {
         Ok(self.held().read_mark(conversation, user))
     }
 
+    async fn presence(&self, user: &UserId) -> Result<Option<StoredPresence>, StoreError> {
+        Ok(self.held().presence(user))
+    }
+
     async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError> {
         Ok(self.held().presences(since))
     }

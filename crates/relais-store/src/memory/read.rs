@@ -104,6 +104,10 @@ impl State {
         mark.copied().unwrap_or_default()
     }
 
+    pub(super) fn presence(&self, user: &UserId) -> Option<StoredPresence> {
+        self.presences.get(user).cloned()
+    }
+
     pub(super) fn presences(&self, since: Timestamp) -> Vec<StoredPresence> {
         let all = self.presences.values();
         all.filter(|presence| presence.online || presence.last_seen > since)

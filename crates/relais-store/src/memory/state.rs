@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use relais_core::event::{Message, NewRecord, Record};
+use relais_core::event::{Event, Message, NewRecord, Record};
 use relais_core::ids::{
     Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
@@ -148,7 +148,10 @@ impl State {
             position: self.head.position,
             seq,
             at,
-            event: new.event,
+            event: Event {
+                audience: None,
+                ..new.event
+            },
             audience: new.audience,
         });
         self.log.insert(record.position, record.clone());

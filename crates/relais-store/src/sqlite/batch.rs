@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use relais_core::event::{Message, NewRecord, Record};
+use relais_core::event::{Event, Message, NewRecord, Record};
 use relais_core::ids::{Conversation, Id, Position, RoomKey, Seq, Timestamp, UserId};
 use relais_core::ports::{
     Change, CommitError, Committed, Idempotency, Membership, StoreError, StoredPresence,
@@ -204,7 +204,10 @@ pub(super) fn committed(
                 position: Position(position),
                 seq,
                 at,
-                event: new.event,
+                event: Event {
+                    audience: None,
+                    ..new.event
+                },
                 audience: new.audience,
             })
         })

@@ -262,6 +262,16 @@ pub(super) fn read_mark(
     Ok(Seq(seq.unwrap_or_default() as u64))
 }
 
+/// Presence of one user.
+pub(super) fn presence(
+    connection: &Connection,
+    tenant: i64,
+    user: &UserId,
+) -> Result<Option<StoredPresence>, StoreError> {
+    let sql = "SELECT online, last_seen, data FROM presences WHERE tenant = ?1 AND user = ?2";
+    first(connection, sql, (tenant, user.as_str()), rows::presence)
+}
+
 /// Presence of users that were online or changed after `since`.
 pub(super) fn presences(
     connection: &Connection,

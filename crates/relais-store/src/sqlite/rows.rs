@@ -153,6 +153,7 @@ pub(super) fn record(
             target: data.target,
             durable: true,
             takes_seq: data.seq_of,
+            audience: None,
             body: data.body,
         },
         audience: data.audience,

@@ -165,6 +165,12 @@ impl TenantStore for SqliteTenant {
         .await
     }
 
+    async fn presence(&self, user: &UserId) -> Result<Option<StoredPresence>, StoreError> {
+        let user = user.clone();
+        self.ask(move |connection, tenant| query::presence(connection, tenant, &user))
+            .await
+    }
+
     async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError> {
         self.ask(move |connection, tenant| query::presences(connection, tenant, since))
             .await

@@ -14,14 +14,8 @@ pub(super) fn record(position: u64) -> Arc<Record> {
         seq: None,
         at: Timestamp(0),
         event: Event {
-            kind: EventKind::RelaySent,
-            room: None,
-            actor: None,
-            session: None,
-            target: None,
             durable: true,
-            takes_seq: None,
-            body: Facts::new(),
+            ..Event::new(EventKind::RelaySent, Facts::new())
         },
         audience: Audience::default(),
     })

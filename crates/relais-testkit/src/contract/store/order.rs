@@ -122,6 +122,8 @@ pub async fn the_log_gives_back_exactly_what_was_published(harness: &dyn StoreHa
         serde_json::json!({"list": [1, null, true, {"x": -5}], "empty": {}}),
     );
     odd.audience.except_user = Some(bob.clone());
+    // What the core proposed; the record has its audience beside the event.
+    odd.event.audience = Some(odd.audience.clone());
     bench.apply(append([odd, notice(&bob, "for bob")])).await;
     let mut sent = message(1, &direct, &bob, "to ann");
     sent.created_at = relais_core::ids::Timestamp(1_700_000_000_123);

@@ -274,5 +274,7 @@ pub async fn presence_is_found_while_online_or_changed_since(harness: &dyn Store
     };
     bench.apply(change(30, [gone_at, join])).await;
     assert_eq!(found(30).await, [all[0].clone()]);
-    assert_eq!(found(29).await, [all[0].clone(), gone]);
+    assert_eq!(found(29).await, [all[0].clone(), gone.clone()]);
+    assert_eq!(bench.tenant.presence(&cleo).await, Ok(Some(gone)));
+    assert_eq!(bench.tenant.presence(&user("nobody")).await, Ok(None));
 }
