@@ -156,6 +156,14 @@ impl Conversation {
             Self::Direct(other, one)
         }
     }
+
+    /// The room, where it is one's chat.
+    pub fn room(&self) -> Option<&RoomKey> {
+        match self {
+            Self::Room(room) => Some(room),
+            Self::Direct(..) => None,
+        }
+    }
 }
 
 /// Somebody that a record or volatile event is for. A record has a list of them, united.

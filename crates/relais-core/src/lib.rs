@@ -6,8 +6,11 @@
 //! Inside, knowledge points one way: nouns ([`ids`], [`command`], [`event`], [`error`]) <- [`ports`] <- capabilities;
 //! the dispatcher alone commits and publishes; the vocabulary alone knows an application's names.
 
+pub mod capability;
 pub mod command;
+pub mod dispatch;
 pub mod error;
 pub mod event;
 pub mod ids;
 pub mod ports;
+pub mod roster;

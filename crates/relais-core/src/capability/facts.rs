@@ -1,0 +1,146 @@
+//! The facts that events and replies carry, under the core's own names: the one list that an app file maps from.
+//!
+//! Out go JSON objects. Ids of users keep the JSON form of their token, times are ISO 8601 strings, a room is
+//! `{"kind", "id"}`; what does not apply is left out, never `null`. Nothing is decided here.
+//!
+//! | event | body |
+//! |---|---|
+//! | `message.sent` | a message without `seq` (the record has it): [`message`] |
+//! | `message.read` | `userId userName seq recipient?` |
+//! | `room.joined`, `room.left` | someone online: [`someone`] |
+//! | `room.member_added`, `room.member_removed` | `userId` |
+//! | `typing.changed` | `userId userName isTyping recipient?` |
+//! | `presence.online`, `presence.offline`, `presence.changed` | presence: [`presence`] |
+//! | `relay.sent` | `event` (the wire name), `data` |
+//!
+//! | command | reply |
+//! |---|---|
+//! | `JoinRoom` | `room online lastSeq` (`online`: a list of [`someone`]) |
+//! | `LeaveRoom` | `room` |
+//! | `RoomOnline` | `room users count` |
+//! | `AddMember`, `RemoveMember` | `room userId` |
+//! | `ListMembers` | `room members` (each `userId addedAt`) |
+//! | `SendMessage` | `message` (with `seq`) |
+//! | `History` | `room? messages hasMore` |
+//! | `MarkRead` | `room? seq` (the mark as it is now) |
+//! | `Typing` | `isTyping` |
+//! | `SetPresence` | [`presence`] |
+//! | `GetPresence` | `userId online status lastSeen?` and, where known, `userName customStatus` |
+//! | `ListPresence` | `users hasMore` |
+//! | `Relay` | `recipients` (sessions), `delivered` (whether there was one), `online` (whether an addressed user, or anybody, is) |
+//! | `Stats` | `activeConnections totalConnections connectedUsers rooms messagesPerMinute uptimeSeconds` |
+
+use serde_json::{Value, json};
+
+use crate::event::{Facts, Message, Person};
+use crate::ids::{Conversation, RoomKey, UserId};
+use crate::roster::Shown;
+
+/// The object of a `json!` literal.
+pub(crate) fn object(value: Value) -> Facts {
+    match value {
+        Value::Object(facts) => facts,
+        _ => Facts::new(),
+    }
+}
+
+/// `{kind, id}`.
+pub fn room(room: &RoomKey) -> Value {
+    json!({ "kind": room.kind, "id": room.id })
+}
+
+/// `{id, name, role?}`.
+pub fn person(person: &Person) -> Value {
+    let mut facts = Facts::new();
+    facts.insert("id".into(), person.id.to_json());
+    facts.insert("name".into(), (*person.name).into());
+    if let Some(role) = &person.role {
+        facts.insert("role".into(), (**role).into());
+    }
+    Value::Object(facts)
+}
+
+/// Someone online: `{userId, userName, role?, status, customStatus?}`.
+pub fn someone(shown: &Shown) -> Facts {
+    let mut facts = about(&shown.person);
+    if let Some(role) = &shown.person.role {
+        facts.insert("role".into(), (**role).into());
+    }
+    facts.insert("status".into(), (*shown.status).into());
+    if let Some(custom) = &shown.custom_status {
+        facts.insert("customStatus".into(), custom.as_str().into());
+    }
+    facts
+}
+
+/// Presence: someone online with `online` and `lastSeen` besides.
+pub fn presence(shown: &Shown) -> Facts {
+    let mut facts = someone(shown);
+    facts.insert("online".into(), shown.online.into());
+    facts.insert("lastSeen".into(), shown.last_seen.to_string().into());
+    facts
+}
+
+/// `{userId, userName}`.
+pub(crate) fn about(person: &Person) -> Facts {
+    let mut facts = Facts::new();
+    facts.insert("userId".into(), person.id.to_json());
+    facts.insert("userName".into(), (*person.name).into());
+    facts
+}
+
+/// A list of [`someone`].
+pub(crate) fn people(shown: &[Shown]) -> Value {
+    shown
+        .iter()
+        .map(|one| Value::Object(someone(one)))
+        .collect()
+}
+
+/// A chat message: `{id, room?, sender: {id, name, role?}, recipient?, kind, body, channel?, key?, replyTo?, mentions,
+/// seq?, createdAt, editedAt?, deletedAt?}`. `seq` is there once it is committed; `recipient` is the other one of a
+/// direct pair, or the one that a private message in a room is for.
+pub fn message(message: &Message) -> Facts {
+    let mut facts = Facts::new();
+    facts.insert("id".into(), message.id.to_string().into());
+    if let Conversation::Room(key) = &message.conversation {
+        facts.insert("room".into(), room(key));
+    }
+    facts.insert("sender".into(), person(&message.sender));
+    if let Some(recipient) = recipient(message) {
+        facts.insert("recipient".into(), recipient.to_json());
+    }
+    facts.insert("kind".into(), (*message.kind).into());
+    facts.insert("body".into(), message.body.as_str().into());
+    if let Some(channel) = &message.channel {
+        facts.insert("channel".into(), (**channel).into());
+    }
+    if let Some(key) = &message.key {
+        facts.insert("key".into(), (**key).into());
+    }
+    if let Some(id) = &message.reply_to {
+        facts.insert("replyTo".into(), id.to_string().into());
+    }
+    let mentions = message.mentions.iter().map(UserId::to_json).collect();
+    facts.insert("mentions".into(), mentions);
+    if message.seq.0 > 0 {
+        facts.insert("seq".into(), message.seq.0.into());
+    }
+    facts.insert("createdAt".into(), message.created_at.to_string().into());
+    if let Some(at) = message.edited_at {
+        facts.insert("editedAt".into(), at.to_string().into());
+    }
+    if let Some(at) = message.deleted_at {
+        facts.insert("deletedAt".into(), at.to_string().into());
+    }
+    facts
+}
+
+/// Whom a message is for, besides its sender.
+fn recipient(message: &Message) -> Option<&UserId> {
+    match &message.conversation {
+        Conversation::Room(_) => message.recipient.as_ref(),
+        Conversation::Direct(one, other) if *one == message.sender.id => Some(other),
+        Conversation::Direct(one, _) => Some(one),
+    }
+}

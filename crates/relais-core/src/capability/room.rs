@@ -1,0 +1,279 @@
+//! Rooms: who may join one, and what joining, leaving, adding and removing change.
+//!
+//! In come the room's [`RoomPolicy`] (plain data, made from the app file by others) and what is kept about a
+//! membership; out go outcomes. Who is in a room right now is the roster's; this file only words its transitions.
+
+use serde_json::json;
+
+use super::{Effect, Outcome, Standing, facts};
+use crate::command::{Actor, Invocation};
+use crate::error::{Code, Error};
+use crate::event::{Audience, Event, EventKind, Facts};
+use crate::ids::{AudienceKey, RoomKey, Seq, SessionId, UserId};
+use crate::ports::{Change, Member, Membership, Precondition};
+use crate::roster::{Shown, Transition, What};
+
+/// Rooms that one session may be in at once, automatic ones included.
+pub const SESSION_ROOMS_MAX: usize = 128;
+
+/// One way to be a participant of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinPolicy {
+    /// The server keeps a membership.
+    Member,
+    /// The token names the room.
+    Claim,
+    /// Everyone of the tenant.
+    Open,
+    /// The team's own backend is asked; not available yet.
+    Webhook,
+}
+
+/// Who may join the rooms of one kind: whoever one of these lets in, tried in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomPolicy {
+    /// In order; empty lets nobody in.
+    pub join: Vec<JoinPolicy>,
+}
+
+/// Whether somebody is a participant. A removal outranks every policy until the member is added again.
+pub fn participates(
+    policy: Option<&RoomPolicy>,
+    claimed: bool,
+    membership: Membership,
+) -> Result<bool, Error> {
+    let policies = policy.map_or(&[][..], |policy| &policy.join);
+    if membership == Membership::Removed {
+        return Ok(false);
+    }
+    for policy in policies {
+        match policy {
+            JoinPolicy::Member if membership == Membership::Member => return Ok(true),
+            JoinPolicy::Claim if claimed => return Ok(true),
+            JoinPolicy::Open => return Ok(true),
+            JoinPolicy::Member | JoinPolicy::Claim => {}
+            JoinPolicy::Webhook => {
+                let text = "unable to check membership; webhooks are not available";
+                return Err(Error::new(Code::Unavailable, text));
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether somebody of whom only the kept membership is known can be a participant: a claim or webhook that nobody has
+/// seen may still name them.
+pub fn may_participate(policy: Option<&RoomPolicy>, membership: Membership) -> bool {
+    let policies = policy.map_or(&[][..], |policy| &policy.join);
+    match membership {
+        Membership::Member => true,
+        Membership::Removed => false,
+        Membership::Unknown => policies.iter().any(|policy| *policy != JoinPolicy::Member),
+    }
+}
+
+/// A session enters a room. `loaded` is what is kept about the user's membership, `rooms` how many the session is in.
+pub fn join(
+    invocation: &Invocation,
+    session: &SessionId,
+    room: &RoomKey,
+    standing: Standing,
+    loaded: Membership,
+    rooms: usize,
+) -> Result<Outcome, Error> {
+    let unable = "unable to join room";
+    let person = super::person(invocation, unable)?;
+    super::may_look(standing, unable)?;
+    if rooms >= SESSION_ROOMS_MAX {
+        let text = format!("{unable}; this session is in {SESSION_ROOMS_MAX} rooms already");
+        return Err(Error::new(Code::InvalidState, text));
+    }
+    let (session, room) = (session.clone(), room.clone());
+    Ok(Outcome {
+        preconditions: vec![Precondition::Membership {
+            room: room.clone(),
+            user: person.id.clone(),
+            expected: loaded,
+        }],
+        changes: vec![Change::JoinSession {
+            session: session.clone(),
+            room: room.clone(),
+        }],
+        effects: vec![Effect::Enter { session, room }],
+        ..Outcome::default()
+    })
+}
+
+/// The answer to a join, once the session is in the room: `{room, online, lastSeq}`.
+pub fn joined(room: &RoomKey, online: &[Shown], last_seq: Seq) -> Facts {
+    facts::object(json!({
+        "room": facts::room(room),
+        "online": facts::people(online),
+        "lastSeq": last_seq.0,
+    }))
+}
+
+/// A session leaves a room that it has joined.
+pub fn leave(session: &SessionId, room: &RoomKey, standing: Standing) -> Result<Outcome, Error> {
+    if standing != Standing::Joined {
+        let text = "unable to leave room; this session has not joined it";
+        return Err(Error::new(Code::NotInRoom, text));
+    }
+    let (session, room) = (session.clone(), room.clone());
+    Ok(Outcome {
+        reply: facts::object(json!({ "room": facts::room(&room) })),
+        changes: vec![Change::LeaveSession {
+            session: session.clone(),
+            room: room.clone(),
+        }],
+        effects: vec![Effect::Leave { session, room }],
+        ..Outcome::default()
+    })
+}
+
+/// The answer to who is in a room now: `{room, users, count}`.
+pub fn online(room: &RoomKey, standing: Standing, users: &[Shown]) -> Result<Facts, Error> {
+    super::may_look(standing, "unable to list who is in the room")?;
+    Ok(facts::object(json!({
+        "room": facts::room(room),
+        "users": facts::people(users),
+        "count": users.len(),
+    })))
+}
+
+/// Makes a user a member. A member already: nothing changes and nothing is told.
+pub fn add_member(
+    invocation: &Invocation,
+    room: &RoomKey,
+    user: &UserId,
+    loaded: Membership,
+) -> Outcome {
+    let change = Change::AddMember {
+        room: room.clone(),
+        user: user.clone(),
+    };
+    let wanted = Membership::Member;
+    member_change(
+        invocation,
+        room,
+        user,
+        loaded,
+        wanted,
+        change,
+        EventKind::MemberAdded,
+    )
+}
+
+/// Ends a membership and remembers it. Removed already: nothing changes, but sessions still in the room are taken out.
+/// `sessions` are the user's sessions that are in the room.
+pub fn remove_member(
+    invocation: &Invocation,
+    room: &RoomKey,
+    user: &UserId,
+    loaded: Membership,
+    sessions: Vec<SessionId>,
+) -> Outcome {
+    let change = Change::RemoveMember {
+        room: room.clone(),
+        user: user.clone(),
+    };
+    let wanted = Membership::Removed;
+    let mut outcome = member_change(
+        invocation,
+        room,
+        user,
+        loaded,
+        wanted,
+        change,
+        EventKind::MemberRemoved,
+    );
+    outcome.effects.push(Effect::Evict {
+        user: user.clone(),
+        room: room.clone(),
+    });
+    if !sessions.is_empty() {
+        outcome.changes.push(Change::LeaveSessions {
+            sessions,
+            room: room.clone(),
+        });
+    }
+    outcome
+}
+
+fn member_change(
+    invocation: &Invocation,
+    room: &RoomKey,
+    user: &UserId,
+    loaded: Membership,
+    wanted: Membership,
+    change: Change,
+    kind: EventKind,
+) -> Outcome {
+    let reply = facts::object(json!({ "room": facts::room(room), "userId": user.to_json() }));
+    if loaded == wanted {
+        return Outcome {
+            reply,
+            ..Outcome::default()
+        };
+    }
+    let body = facts::object(json!({ "userId": user.to_json() }));
+    let event = Event {
+        room: Some(room.clone()),
+        actor: match &invocation.actor {
+            Actor::User(identity) => Some(identity.person.clone()),
+            Actor::Backend => None,
+        },
+        session: super::session(invocation).cloned(),
+        target: Some(user.clone()),
+        durable: true,
+        audience: Some(Audience {
+            to: vec![
+                AudienceKey::Room(room.clone()),
+                AudienceKey::User(user.clone()),
+            ],
+            ..Audience::default()
+        }),
+        ..Event::new(kind, body)
+    };
+    Outcome {
+        preconditions: vec![Precondition::Membership {
+            room: room.clone(),
+            user: user.clone(),
+            expected: loaded,
+        }],
+        changes: vec![change],
+        events: vec![event],
+        reply,
+        ..Outcome::default()
+    }
+}
+
+/// The answer to a list of members: `{room, members}`.
+pub fn members(room: &RoomKey, members: &[Member]) -> Facts {
+    let members: Vec<_> = members
+        .iter()
+        .map(|member| {
+            json!({ "userId": member.user.to_json(), "addedAt": member.added_at.to_string() })
+        })
+        .collect();
+    facts::object(json!({ "room": facts::room(room), "members": members }))
+}
+
+/// The event of a transition in a room; `None` for those that are about presence.
+pub fn event(transition: &Transition) -> Option<Event> {
+    let (kind, room) = match &transition.what {
+        What::Joined(room) => (EventKind::RoomJoined, room),
+        What::Left(room) => (EventKind::RoomLeft, room),
+        What::Online | What::Offline | What::Changed => return None,
+    };
+    Some(Event {
+        room: Some(room.clone()),
+        actor: Some(transition.shown.person.clone()),
+        audience: Some(Audience {
+            to: transition.to.clone(),
+            except_user: Some(transition.shown.person.id.clone()),
+            except_session: None,
+        }),
+        ..Event::new(kind, facts::someone(&transition.shown))
+    })
+}

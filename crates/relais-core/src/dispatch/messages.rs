@@ -1,0 +1,208 @@
+//! Messages, typing and relays through the door: what is loaded for them, and how often they are decided.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::settle::{Refused, Settled, What, store_error, too_many_conflicts};
+use super::tenant::{Tenant, held, read};
+use super::{DECISIONS_MAX, Dispatcher, relay};
+use crate::capability::room::{JoinPolicy, may_participate};
+use crate::capability::{Standing, message, typing};
+use crate::command::{Actor, Invocation, NewMessage, SeqRange};
+use crate::error::Error;
+use crate::event::{Facts, Message};
+use crate::ids::{AudienceKey, Conversation, RoomKey, Seq, UserId};
+use crate::ports::{Change, Membership};
+
+impl Dispatcher {
+    pub(super) async fn send(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        new: &NewMessage,
+    ) -> Result<Facts, Error> {
+        for attempt in 0..DECISIONS_MAX {
+            let place = self.place(tenant, invocation, &new.conversation);
+            let (standing, membership) = place.await?;
+            // A session's messages must not wait for anything before the commit, or they would lose their order:
+            // so what would have to be loaded is guessed, and only loaded when the guess was wrong.
+            let guess = attempt == 0 && standing == Standing::Joined;
+            let recipient = self.recipient(tenant, new, guess).await?;
+            let outcome = message::send(invocation, new, standing, membership, recipient)?;
+            let message = outcome.changes.iter().find_map(inserted).cloned();
+            match self.settle(tenant, outcome, invocation.now).await {
+                Ok(settled) => return Ok(self.sent(tenant, invocation, message, settled)),
+                Err(Refused::Conflict) => {}
+                Err(Refused::Error(error)) => return Err(error),
+            }
+        }
+        Err(too_many_conflicts())
+    }
+
+    /// The answer to a message, from what was committed, now or the first time.
+    fn sent(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        message: Option<Message>,
+        settled: Settled,
+    ) -> Facts {
+        let records = match settled.what {
+            What::Duplicate(message) => return message::sent(&message),
+            What::Applied(records) => records,
+        };
+        held(&tenant.messages).count(invocation.now.monotonic);
+        match (message, records.first()) {
+            (Some(message), Some(record)) => message::sent(&message::committed(message, record)),
+            _ => settled.reply,
+        }
+    }
+
+    /// What is known of the recipient of a private message.
+    async fn recipient(
+        &self,
+        tenant: &Tenant,
+        new: &NewMessage,
+        guess: bool,
+    ) -> Result<Option<message::Recipient>, Error> {
+        let (Conversation::Room(room), Some(user)) = (&new.conversation, &new.recipient) else {
+            return Ok(None);
+        };
+        let policy = self.rules.rooms.get(&room.kind);
+        let membership = if guess {
+            let by_claim = policy
+                .is_some_and(|policy| policy.join.iter().any(|join| *join != JoinPolicy::Member));
+            match by_claim {
+                true => Membership::Unknown,
+                false => Membership::Member,
+            }
+        } else {
+            let loaded = tenant.store.membership(room, user).await;
+            loaded.map_err(store_error)?
+        };
+        Ok(Some(message::Recipient {
+            membership,
+            possible: may_participate(policy, membership),
+        }))
+    }
+
+    pub(super) async fn history(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        conversation: &Conversation,
+        channel: Option<Arc<str>>,
+        range: SeqRange,
+        limit: u32,
+    ) -> Result<Facts, Error> {
+        let (standing, _) = self.place(tenant, invocation, conversation).await?;
+        let viewer = user(invocation);
+        let query = message::page_query(conversation, channel, range, limit, viewer, standing)?;
+        let page = tenant.store.messages(&query).await.map_err(store_error)?;
+        Ok(message::page(conversation, &page))
+    }
+
+    pub(super) async fn mark_read(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        conversation: &Conversation,
+        seq: Seq,
+    ) -> Result<Facts, Error> {
+        for _ in 0..DECISIONS_MAX {
+            let (standing, _) = self.place(tenant, invocation, conversation).await?;
+            let store = &tenant.store;
+            let last = store.last_seq(conversation).await.map_err(store_error)?;
+            let mark = match user(invocation) {
+                Some(user) => store.read_mark(conversation, user).await,
+                None => Ok(Seq::default()),
+            };
+            let mark = mark.map_err(store_error)?;
+            let outcome = message::mark_read(invocation, conversation, seq, mark, last, standing)?;
+            match self.settle(tenant, outcome, invocation.now).await {
+                Ok(settled) => return Ok(settled.reply),
+                Err(Refused::Conflict) => {}
+                Err(Refused::Error(error)) => return Err(error),
+            }
+        }
+        Err(too_many_conflicts())
+    }
+
+    pub(super) async fn typing(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        conversation: &Conversation,
+        active: bool,
+    ) -> Result<Facts, Error> {
+        let (standing, _) = self.place(tenant, invocation, conversation).await?;
+        let person = typing::allowed(invocation, conversation, standing)?;
+        let (session, now) = (super::rooms::session(invocation), invocation.now);
+        tenant.with_typing(&self.ports, now.wall, |typing| match active {
+            true => typing.start(conversation, person, session, now.monotonic),
+            false => typing.stop(conversation, &person.id),
+        });
+        Ok(typing::reply(active))
+    }
+
+    pub(super) async fn relay(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        event: &Arc<str>,
+        data: &Value,
+        to: &[AudienceKey],
+        durable: bool,
+    ) -> Result<Facts, Error> {
+        let mut open: Vec<&RoomKey> = Vec::new();
+        if matches!(invocation.actor, Actor::User(_)) {
+            for room in relay::rooms(to).take(relay::ADDRESSEES_MAX) {
+                let (standing, _) = self.standing(tenant, invocation, room).await?;
+                let over_http = super::rooms::session(invocation).is_none();
+                if standing == Standing::Joined || (standing == Standing::Participant && over_http)
+                {
+                    open.push(room);
+                }
+            }
+        }
+        let in_room = |room: &RoomKey| open.contains(&room);
+        let outcome = relay::send(invocation, event, data, to, durable, in_room)?;
+        match self.settle(tenant, outcome, invocation.now).await {
+            Ok(_) => {}
+            Err(Refused::Conflict) => return Err(too_many_conflicts()),
+            Err(Refused::Error(error)) => return Err(error),
+        }
+        let roster = read(&tenant.roster);
+        let recipients = roster.reach(to);
+        let online = recipients > 0 || relay::users(to).any(|user| roster.user(user).is_some());
+        Ok(relay::sent(recipients, online))
+    }
+
+    /// How the one who asks stands to a conversation. A direct one is its two people's: their capability checks that.
+    async fn place(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        conversation: &Conversation,
+    ) -> Result<(Standing, Option<Membership>), Error> {
+        match conversation {
+            Conversation::Room(room) => self.standing(tenant, invocation, room).await,
+            Conversation::Direct(..) => Ok((Standing::Participant, None)),
+        }
+    }
+}
+
+fn user(invocation: &Invocation) -> Option<&UserId> {
+    match &invocation.actor {
+        Actor::User(identity) => Some(&identity.person.id),
+        Actor::Backend => None,
+    }
+}
+
+fn inserted(change: &Change) -> Option<&Message> {
+    match change {
+        Change::InsertMessage(message) => Some(message),
+        _ => None,
+    }
+}

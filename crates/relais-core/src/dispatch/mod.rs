@@ -1,0 +1,144 @@
+//! The one door to an application: commands in, answers out.
+//!
+//! [`Dispatcher::dispatch`] loads what a capability needs, lets it decide, commits the outcome through the store,
+//! publishes what is volatile, lets other capabilities react, and carries out the effects on sessions. It alone commits
+//! and publishes. Sessions come and go through [`Dispatcher::connect`], [`Dispatcher::resume`] and
+//! [`Dispatcher::disconnect`]; time passes through [`Dispatcher::tick`]. One dispatcher serves one application, all its
+//! tenants. It knows no wire name, no socket and no clock.
+//!
+//! Promise to the engine: a [`Command::SendMessage`] from a session that has joined the room of a tenant in use has been
+//! handed to the store when its future was polled once, so messages polled one after the other are committed in that order.
+//!
+//! A future of this file should be driven to its end. When one is dropped after its commit, what is committed stays,
+//! and what should follow it (hub, roster) is only put right by the next resume.
+
+mod messages;
+mod presences;
+mod rooms;
+mod sessions;
+mod settle;
+mod stats;
+mod tenant;
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+use crate::capability::relay;
+use crate::capability::room::RoomPolicy;
+use crate::command::{Command, Invocation};
+use crate::error::{Code, Error};
+use crate::event::Facts;
+use crate::ids::TenantKey;
+use crate::ports::{Audiences, Fanout, Sessions, Store};
+use crate::roster;
+
+pub use sessions::Resumed;
+pub use stats::Stats;
+use tenant::Tenant;
+
+/// Decisions of one command at most: the first, and two after conflicts.
+pub const DECISIONS_MAX: u32 = 3;
+/// A record's facts as JSON, in bytes.
+pub const RECORD_BYTES_MAX: usize = 64 * 1024;
+
+/// The world, as the dispatcher reaches it.
+#[derive(Clone)]
+pub struct Ports {
+    /// The log and the state.
+    pub store: Arc<dyn Store>,
+    /// Where volatile events go. Committed records go there from the store.
+    pub fanout: Arc<dyn Fanout>,
+    /// The hub's sessions.
+    pub sessions: Arc<dyn Sessions>,
+    /// Who hears of what, as the app file says.
+    pub audiences: Arc<dyn Audiences>,
+}
+
+/// What the app file says to the capabilities, as plain data.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Who may join rooms, by the kind of the room. A kind that is not here lets nobody in.
+    pub rooms: HashMap<Arc<str>, RoomPolicy>,
+    /// Statuses, contacts, graces.
+    pub presence: Arc<roster::Rules>,
+}
+
+/// The door to one application.
+pub struct Dispatcher {
+    ports: Ports,
+    rules: Rules,
+    tenants: RwLock<HashMap<TenantKey, Arc<Tenant>>>,
+}
+
+impl Dispatcher {
+    /// A dispatcher with no tenant in use yet.
+    pub fn new(ports: Ports, rules: Rules) -> Self {
+        Self {
+            ports,
+            rules,
+            tenants: RwLock::default(),
+        }
+    }
+
+    /// Decides and carries out one command. The answer has facts under the core's names, listed in
+    /// [`facts`](crate::capability::facts).
+    pub async fn dispatch(&self, invocation: Invocation) -> Result<Facts, Error> {
+        let tenant = self.open(&invocation.tenant, invocation.now).await?;
+        match &invocation.command {
+            Command::SendMessage(new) => self.send(&tenant, &invocation, new).await,
+            Command::JoinRoom { room } => self.join(&tenant, &invocation, room).await,
+            Command::LeaveRoom { room } => self.leave(&tenant, &invocation, room).await,
+            Command::RoomOnline { room } => self.room_online(&tenant, &invocation, room).await,
+            Command::AddMember { room, user } => {
+                self.add_member(&tenant, &invocation, room, user).await
+            }
+            Command::RemoveMember { room, user } => {
+                self.remove_member(&tenant, &invocation, room, user).await
+            }
+            Command::ListMembers { room } => self.members(&tenant, &invocation, room).await,
+            Command::History {
+                conversation,
+                channel,
+                range,
+                limit,
+            } => {
+                let channel = channel.clone();
+                self.history(&tenant, &invocation, conversation, channel, *range, *limit)
+                    .await
+            }
+            Command::MarkRead { conversation, seq } => {
+                self.mark_read(&tenant, &invocation, conversation, *seq)
+                    .await
+            }
+            Command::Typing {
+                conversation,
+                active,
+            } => {
+                self.typing(&tenant, &invocation, conversation, *active)
+                    .await
+            }
+            Command::SetPresence {
+                status,
+                custom_status,
+            } => self.set_presence(&tenant, &invocation, status, custom_status.as_deref()),
+            Command::GetPresence { user } => self.get_presence(&tenant, &invocation, user).await,
+            Command::ListPresence { before, limit } => {
+                Ok(self.list_presence(&tenant, before.as_ref(), *limit))
+            }
+            Command::Relay {
+                event,
+                data,
+                to,
+                durable,
+            } => {
+                self.relay(&tenant, &invocation, event, data, to, *durable)
+                    .await
+            }
+            Command::Stats => Ok(tenant.stats(invocation.now.monotonic).facts()),
+            Command::Unavailable { operation, .. } => {
+                let text = format!("unable to do {operation}; it is not available yet");
+                Err(Error::new(Code::Unavailable, text))
+            }
+        }
+    }
+}

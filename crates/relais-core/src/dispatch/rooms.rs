@@ -1,0 +1,260 @@
+//! Rooms through the door: standing, joins, leaves, members.
+
+use std::sync::atomic::Ordering;
+
+use super::settle::{Refused, store_error, too_many_conflicts};
+use super::tenant::{Tenant, read};
+use super::{DECISIONS_MAX, Dispatcher};
+use crate::capability::{Standing, room};
+use crate::command::{Actor, Identity, Invocation, Origin};
+use crate::error::{Code, Error};
+use crate::event::Facts;
+use crate::ids::{Conversation, Moment, RoomKey, SessionId, UserId};
+use crate::ports::{Membership, Transaction};
+
+impl Dispatcher {
+    /// How the one who asks stands to a room, and the membership where it had to be loaded. Does not wait for a session
+    /// that has joined.
+    pub(super) async fn standing(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        room: &RoomKey,
+    ) -> Result<(Standing, Option<Membership>), Error> {
+        if let Some(session) = session(invocation)
+            && read(&tenant.roster).is_in(session, room)
+        {
+            return Ok((Standing::Joined, None));
+        }
+        match &invocation.actor {
+            Actor::Backend => Ok((Standing::Participant, None)),
+            Actor::User(identity) => {
+                let (participates, membership) = self.participation(tenant, identity, room).await?;
+                let standing = match participates {
+                    true => Standing::Participant,
+                    false => Standing::Stranger,
+                };
+                Ok((standing, Some(membership)))
+            }
+        }
+    }
+
+    /// Whether a user is a participant of a room, by what the token says and what the store keeps.
+    pub(super) async fn participation(
+        &self,
+        tenant: &Tenant,
+        identity: &Identity,
+        room: &RoomKey,
+    ) -> Result<(bool, Membership), Error> {
+        let loaded = tenant.store.membership(room, &identity.person.id).await;
+        let membership = loaded.map_err(store_error)?;
+        let claimed = identity.claimed_rooms.contains(room);
+        let policy = self.rules.rooms.get(&room.kind);
+        Ok((room::participates(policy, claimed, membership)?, membership))
+    }
+
+    pub(super) async fn join(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        room: &RoomKey,
+    ) -> Result<Facts, Error> {
+        let unable = "unable to join room; it needs a session";
+        let session = session(invocation).ok_or_else(|| Error::new(Code::InvalidState, unable))?;
+        for _ in 0..DECISIONS_MAX {
+            let removals = tenant.removals.load(Ordering::SeqCst);
+            let (standing, loaded) = self.standing(tenant, invocation, room).await?;
+            if standing == Standing::Joined {
+                return self.joined(tenant, room).await;
+            }
+            let loaded = loaded.unwrap_or(Membership::Unknown);
+            let rooms = read(&tenant.roster).room_count(session);
+            let outcome = room::join(invocation, session, room, standing, loaded, rooms)?;
+            match self.settle(tenant, outcome, invocation.now).await {
+                Ok(_) => {
+                    self.after_removals(tenant, invocation, room, removals)
+                        .await?;
+                    return self.joined(tenant, room).await;
+                }
+                Err(Refused::Conflict) => {}
+                Err(Refused::Error(error)) => return Err(error),
+            }
+        }
+        Err(too_many_conflicts())
+    }
+
+    /// A member who was removed between the commit of the join and the entry into the roster was not found there by the
+    /// removal, so the join looks for itself.
+    async fn after_removals(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        room: &RoomKey,
+        before: u64,
+    ) -> Result<(), Error> {
+        let Actor::User(identity) = &invocation.actor else {
+            return Ok(());
+        };
+        if tenant.removals.load(Ordering::SeqCst) == before {
+            return Ok(());
+        }
+        let user = &identity.person.id;
+        match self
+            .expel_removed(tenant, user, room, invocation.now)
+            .await?
+        {
+            true => Err(Error::new(
+                Code::NotAMember,
+                "unable to join room; not a member",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes a user out of a room if the store says that they were removed.
+    pub(super) async fn expel_removed(
+        &self,
+        tenant: &Tenant,
+        user: &UserId,
+        room: &RoomKey,
+        now: Moment,
+    ) -> Result<bool, Error> {
+        let loaded = tenant.store.membership(room, user).await;
+        let removed = loaded.map_err(store_error)? == Membership::Removed;
+        if removed {
+            let head = tenant.store.head().position;
+            self.evict(tenant, user, room, head, now).await;
+        }
+        Ok(removed)
+    }
+
+    /// The session is in the hub's room by now, so nothing falls between the last seq and what it will be sent.
+    async fn joined(&self, tenant: &Tenant, room: &RoomKey) -> Result<Facts, Error> {
+        let conversation = Conversation::Room(room.clone());
+        let last_seq = tenant.store.last_seq(&conversation).await;
+        let last_seq = last_seq.map_err(store_error)?;
+        let online = read(&tenant.roster).online_in(room);
+        Ok(room::joined(room, &online, last_seq))
+    }
+
+    pub(super) async fn leave(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        room: &RoomKey,
+    ) -> Result<Facts, Error> {
+        let unable = "unable to leave room; it needs a session";
+        let session = session(invocation).ok_or_else(|| Error::new(Code::InvalidState, unable))?;
+        let standing = match read(&tenant.roster).is_in(session, room) {
+            true => Standing::Joined,
+            false => Standing::Stranger,
+        };
+        let outcome = room::leave(session, room, standing)?;
+        match self.settle(tenant, outcome, invocation.now).await {
+            Ok(settled) => Ok(settled.reply),
+            Err(Refused::Conflict) => Err(too_many_conflicts()),
+            Err(Refused::Error(error)) => Err(error),
+        }
+    }
+
+    pub(super) async fn room_online(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        room: &RoomKey,
+    ) -> Result<Facts, Error> {
+        let (standing, _) = self.standing(tenant, invocation, room).await?;
+        let users = read(&tenant.roster).online_in(room);
+        room::online(room, standing, &users)
+    }
+
+    pub(super) async fn add_member(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        room: &RoomKey,
+        user: &UserId,
+    ) -> Result<Facts, Error> {
+        for _ in 0..DECISIONS_MAX {
+            let loaded = tenant.store.membership(room, user).await;
+            let loaded = loaded.map_err(store_error)?;
+            let outcome = room::add_member(invocation, room, user, loaded);
+            match self.settle(tenant, outcome, invocation.now).await {
+                Ok(settled) => return Ok(settled.reply),
+                Err(Refused::Conflict) => {}
+                Err(Refused::Error(error)) => return Err(error),
+            }
+        }
+        Err(too_many_conflicts())
+    }
+
+    pub(super) async fn remove_member(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        room: &RoomKey,
+        user: &UserId,
+    ) -> Result<Facts, Error> {
+        for _ in 0..DECISIONS_MAX {
+            let loaded = tenant.store.membership(room, user).await;
+            let loaded = loaded.map_err(store_error)?;
+            let sessions = read(&tenant.roster).sessions_in(user, room);
+            let outcome = room::remove_member(invocation, room, user, loaded, sessions);
+            match self.settle(tenant, outcome, invocation.now).await {
+                Ok(settled) => return Ok(settled.reply),
+                Err(Refused::Conflict) => {}
+                Err(Refused::Error(error)) => return Err(error),
+            }
+        }
+        Err(too_many_conflicts())
+    }
+
+    pub(super) async fn members(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        room: &RoomKey,
+    ) -> Result<Facts, Error> {
+        let (standing, _) = self.standing(tenant, invocation, room).await?;
+        if standing == Standing::Stranger {
+            let text = "unable to list members; not a member";
+            return Err(Error::new(Code::NotAMember, text));
+        }
+        let members = tenant.store.members(room).await.map_err(store_error)?;
+        Ok(room::members(room, &members))
+    }
+
+    /// Closes stays in the store, as its own transaction.
+    pub(super) async fn close_stays(
+        &self,
+        tenant: &Tenant,
+        session: &SessionId,
+        rooms: Vec<RoomKey>,
+        now: Moment,
+    ) -> Result<(), Error> {
+        let changes = rooms
+            .into_iter()
+            .map(|room| crate::ports::Change::LeaveSession {
+                session: session.clone(),
+                room,
+            });
+        let transaction = Transaction {
+            at: now.wall,
+            changes: changes.collect(),
+            ..Transaction::default()
+        };
+        match tenant.store.commit(transaction).await {
+            Ok(_) => Ok(()),
+            Err(crate::ports::CommitError::Store(error)) => Err(store_error(error)),
+            Err(_) => Err(too_many_conflicts()),
+        }
+    }
+}
+
+/// The session over which a command came.
+pub(super) fn session(invocation: &Invocation) -> Option<&SessionId> {
+    match &invocation.origin {
+        Origin::Session { id } => Some(id),
+        Origin::Http => None,
+    }
+}

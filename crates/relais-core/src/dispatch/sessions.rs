@@ -1,0 +1,241 @@
+//! Sessions as they come, come back and go, and time as it passes.
+//!
+//! What others see of it is told through the fan-out. Nothing here waits for the disk when a session connects or goes;
+//! what is to be stored of it waits for [`Dispatcher::persist`].
+
+use std::sync::atomic::Ordering;
+
+use super::Dispatcher;
+use super::settle::store_error;
+use super::tenant::{Tenant, held, read, write};
+use crate::capability::{presence, room};
+use crate::command::Identity;
+use crate::error::Error;
+use crate::event::Volatile;
+use crate::ids::{Epoch, Moment, Monotonic, Position, RoomKey, SessionId, TenantKey};
+use crate::ports::{Change, CommitError, Head, Interval, Transaction};
+use crate::roster::{Arrival, Departure};
+
+/// A connected session that is taken over was last heard of at most this long ago: the heartbeat would have ended it.
+const SILENCE_MS: u64 = 45_000;
+/// Users and stays that one transaction of [`Dispatcher::persist`] stores.
+const PERSIST_BATCH: usize = 500;
+/// Stays that wait to be closed. Beyond that they stay open until retention ends them; nobody can resume them.
+const CLOSING_MAX: usize = 100_000;
+
+/// A session that came back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resumed {
+    /// Its explicit stays, open and closed, without rooms that it may no longer be in: what to replay.
+    pub stays: Vec<Interval>,
+    /// Since when it may have missed presence; for [`Dispatcher::missed`].
+    pub since: Monotonic,
+}
+
+impl Dispatcher {
+    /// A new session. Call it once the hub has it, with the rooms it is in from the start; then nothing that is told of
+    /// others from now on is missed. Out comes the end of the log, for the session's first offset.
+    pub async fn connect(
+        &self,
+        tenant: &TenantKey,
+        arrival: Arrival,
+        now: Moment,
+    ) -> Result<Head, Error> {
+        let tenant = self.open(tenant, now).await?;
+        tenant.connections.fetch_add(1, Ordering::Relaxed);
+        tenant.with_roster(&self.ports, |roster| roster.arrive(arrival, now));
+        Ok(tenant.store.head())
+    }
+
+    /// A session comes back, whose `pid` and token were checked: over a new transport, after a restart, or taking over
+    /// from a connection that is still open. `arrival.rooms` are its automatic rooms; explicit ones come from the store,
+    /// checked again against token and membership. `heard_at` is when its client was last heard of, if the engine knows.
+    /// `None`: it left for good and has to begin anew.
+    pub async fn resume(
+        &self,
+        tenant: &TenantKey,
+        mut arrival: Arrival,
+        identity: &Identity,
+        heard_at: Option<Monotonic>,
+        now: Moment,
+    ) -> Result<Option<Resumed>, Error> {
+        let tenant = self.open(tenant, now).await?;
+        let session = arrival.session.clone();
+        if read(&tenant.roster).has_ended(&session) {
+            return Ok(None);
+        }
+        let removals = tenant.removals.load(Ordering::SeqCst);
+        let stays = self.stays(&tenant, &session, identity, now).await?;
+        let open = stays.iter().filter(|stay| stay.until.is_none());
+        let joined: Vec<RoomKey> = open.map(|stay| stay.room.clone()).collect();
+        arrival.rooms.extend(joined.iter().cloned());
+        let since = {
+            let mut roster = write(&tenant.roster);
+            let known = roster.heard_at(&session, now.monotonic);
+            let silent = Monotonic(now.monotonic.0.saturating_sub(SILENCE_MS));
+            let told = roster.arrive(arrival, now);
+            tenant.tell(&self.ports, &told);
+            match (heard_at, known) {
+                (Some(heard_at), _) => heard_at,
+                (None, Some(known)) if known == now.monotonic => silent,
+                (None, Some(known)) => known,
+                (None, None) => Monotonic::default(),
+            }
+        };
+        tenant.connections.fetch_add(1, Ordering::Relaxed);
+        if tenant.removals.load(Ordering::SeqCst) != removals {
+            for room in &joined {
+                let user = &identity.person.id;
+                self.expel_removed(&tenant, user, room, now).await?;
+            }
+        }
+        Ok(Some(Resumed { stays, since }))
+    }
+
+    /// Explicit stays of a session, without rooms that its user may no longer be in; those are closed for good.
+    async fn stays(
+        &self,
+        tenant: &Tenant,
+        session: &SessionId,
+        identity: &Identity,
+        now: Moment,
+    ) -> Result<Vec<Interval>, Error> {
+        let stays = tenant.store.session_rooms(session).await;
+        let mut stays = stays.map_err(store_error)?;
+        let mut refused = Vec::new();
+        for stay in stays.iter().filter(|stay| stay.until.is_none()) {
+            let (participates, _) = self.participation(tenant, identity, &stay.room).await?;
+            if !participates {
+                refused.push(stay.room.clone());
+            }
+        }
+        if !refused.is_empty() {
+            stays.retain(|stay| stay.until.is_some() || !refused.contains(&stay.room));
+            self.close_stays(tenant, session, refused, now).await?;
+        }
+        Ok(stays)
+    }
+
+    /// A session's transport ended, or the session. Never waits, never fails; of an older generation it is ignored.
+    pub fn disconnect(
+        &self,
+        tenant: &TenantKey,
+        session: &SessionId,
+        generation: u64,
+        departure: Departure,
+        now: Moment,
+    ) {
+        let Some(tenant) = self.in_use(tenant) else {
+            return;
+        };
+        {
+            let mut roster = write(&tenant.roster);
+            let rooms = roster.rooms_of(session);
+            let Some(told) = roster.depart(session, generation, departure, now) else {
+                return;
+            };
+            tenant.tell(&self.ports, &told);
+            if departure == Departure::Clean {
+                let mut closing = held(&tenant.closing);
+                let space = CLOSING_MAX.saturating_sub(closing.len());
+                let stays = rooms.into_iter().take(space);
+                closing.extend(stays.map(|room| (session.clone(), room)));
+            }
+        }
+        tenant.with_typing(&self.ports, now.wall, |typing| {
+            typing.stop_session(session, None)
+        });
+    }
+
+    /// Ends what is over: graces, typing, tenants that nobody uses. To be called several times a second; what it ends is
+    /// late by at most the time between two calls.
+    pub fn tick(&self, now: Moment) {
+        for tenant in self.all_in_use() {
+            tenant.with_roster(&self.ports, |roster| roster.tick(now));
+            tenant.with_typing(&self.ports, now.wall, |typing| typing.tick(now.monotonic));
+        }
+        self.let_go(now.monotonic);
+    }
+
+    /// Stores what waits to be stored about presence and ended sessions, one transaction for each tenant. `true`: more
+    /// waits. On an error everything waits on. To be called about once a second, and before the process ends.
+    pub async fn persist(&self, now: Moment) -> Result<bool, Error> {
+        let mut more = false;
+        for tenant in self.all_in_use() {
+            let presences = write(&tenant.roster).take_unsaved(PERSIST_BATCH);
+            let stays: Vec<_> = {
+                let mut closing = held(&tenant.closing);
+                let batch = closing.len().min(PERSIST_BATCH);
+                closing.drain(..batch).collect()
+            };
+            if presences.is_empty() && stays.is_empty() {
+                continue;
+            }
+            more |= presences.len() == PERSIST_BATCH || stays.len() == PERSIST_BATCH;
+            let closed = stays.iter().cloned();
+            let closed = closed.map(|(session, room)| Change::LeaveSession { session, room });
+            let changes = presences.iter().cloned().map(Change::SetPresence);
+            let transaction = Transaction {
+                at: now.wall,
+                changes: changes.chain(closed).collect(),
+                ..Transaction::default()
+            };
+            if let Err(error) = tenant.store.commit(transaction).await {
+                write(&tenant.roster).unsave(presences);
+                held(&tenant.closing).extend(stays);
+                return Err(match error {
+                    CommitError::Store(error) => store_error(error),
+                    other => super::settle::store_error(crate::ports::StoreError::Failed {
+                        reason: other.to_string(),
+                    }),
+                });
+            }
+        }
+        Ok(more)
+    }
+
+    /// What a session that came back has missed of presence and of who is in its rooms: the latest of each. To be called
+    /// once the hub has the session again, after its replay. `false`: that is not all, and it needs a snapshot.
+    pub fn missed(
+        &self,
+        tenant: &TenantKey,
+        session: &SessionId,
+        since: Monotonic,
+    ) -> (Vec<Volatile>, bool) {
+        let Some(tenant) = self.in_use(tenant) else {
+            return (Vec::new(), true);
+        };
+        let missed = read(&tenant.roster).missed(session, since);
+        let events = missed.transitions.iter().filter_map(|told| {
+            let event = presence::event(told).or_else(|| room::event(told))?;
+            let at = told.at.wall;
+            Some(Volatile { at, event })
+        });
+        (events.collect(), missed.complete)
+    }
+
+    /// Rooms that a session is in now, automatic ones included.
+    pub fn rooms_of(&self, tenant: &TenantKey, session: &SessionId) -> Vec<RoomKey> {
+        let tenant = self.in_use(tenant);
+        tenant.map_or_else(Vec::new, |tenant| read(&tenant.roster).rooms_of(session))
+    }
+
+    /// Whether everything after a client's position can still be replayed from the log, for a session in these rooms: the
+    /// same life of the log, a position that exists, and nothing trimmed since.
+    pub async fn recoverable(
+        &self,
+        tenant: &TenantKey,
+        epoch: Epoch,
+        position: Position,
+        rooms: &[RoomKey],
+        now: Moment,
+    ) -> Result<bool, Error> {
+        let tenant = self.open(tenant, now).await?;
+        let head = tenant.store.head();
+        if epoch != head.epoch || position > head.position {
+            return Ok(false);
+        }
+        let trimmed = tenant.store.trimmed(rooms).await.map_err(store_error)?;
+        Ok(position >= trimmed)
+    }
+}
