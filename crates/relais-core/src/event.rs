@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ids::{
-    AudienceKey, Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp,
-    UserId,
+    AudienceKey, Conversation, Epoch, Id, Moment, Position, RoomKey, Seq, SessionId, TenantKey,
+    Timestamp, UserId,
 };
 
 /// The facts of an event: a JSON object under the core's names.
@@ -222,4 +222,52 @@ pub struct Message {
     pub edited_at: Option<Timestamp>,
     /// When it was deleted.
     pub deleted_at: Option<Timestamp>,
+}
+
+/// The status of somebody without a device.
+pub const OFFLINE: &str = "offline";
+
+/// How a user looks to others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Who.
+    pub person: Person,
+    /// Whether there is a device, in grace or not.
+    pub online: bool,
+    /// Whether a device is connected right now.
+    pub connected: bool,
+    /// The merged status, or [`OFFLINE`].
+    pub status: Arc<str>,
+    /// Free text of the device that the status is from.
+    pub custom_status: Option<String>,
+    /// Last change or sign of life.
+    pub last_seen: Timestamp,
+}
+
+/// Something about a user that others see: the roster tells it, and an event comes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// What.
+    pub what: What,
+    /// The user, right after it.
+    pub shown: Shown,
+    /// Who hears of it, besides the user; never empty.
+    pub to: Vec<AudienceKey>,
+    /// When.
+    pub at: Moment,
+}
+
+/// What others see.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum What {
+    /// The first device came.
+    Online,
+    /// The last device went.
+    Offline,
+    /// The merged status changed, going offline included.
+    Changed,
+    /// The first device entered a room.
+    Joined(RoomKey),
+    /// The last device left a room.
+    Left(RoomKey),
 }

@@ -13,4 +13,3 @@ pub mod error;
 pub mod event;
 pub mod ids;
 pub mod ports;
-pub mod roster;

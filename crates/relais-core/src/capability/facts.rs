@@ -32,9 +32,8 @@
 
 use serde_json::{Value, json};
 
-use crate::event::{Facts, Message, Person};
+use crate::event::{Facts, Message, Person, Shown};
 use crate::ids::{Conversation, RoomKey, UserId};
-use crate::roster::Shown;
 
 /// The object of a `json!` literal.
 pub(crate) fn object(value: Value) -> Facts {

@@ -8,6 +8,7 @@ pub mod message;
 pub mod presence;
 pub mod relay;
 pub mod room;
+pub mod roster;
 pub mod typing;
 
 use crate::command::{Actor, Invocation, Origin};

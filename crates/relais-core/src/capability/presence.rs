@@ -9,10 +9,9 @@ use serde_json::{Value, json};
 
 use super::facts;
 use crate::error::{Code, Error};
-use crate::event::{Audience, Event, EventKind, Facts};
+use crate::event::{Audience, Event, EventKind, Facts, OFFLINE, Shown, Transition, What};
 use crate::ids::{Timestamp, UserId};
 use crate::ports::StoredPresence;
-use crate::roster::{OFFLINE, Shown, Transition, What};
 
 /// Free text beside a status, in bytes.
 pub const CUSTOM_STATUS_BYTES_MAX: usize = 512;

@@ -8,10 +8,9 @@ use serde_json::json;
 use super::{Effect, Outcome, Standing, facts};
 use crate::command::{Actor, Invocation};
 use crate::error::{Code, Error};
-use crate::event::{Audience, Event, EventKind, Facts};
+use crate::event::{Audience, Event, EventKind, Facts, Shown, Transition, What};
 use crate::ids::{AudienceKey, RoomKey, Seq, SessionId, UserId};
 use crate::ports::{Change, Member, Membership, Precondition};
-use crate::roster::{Shown, Transition, What};
 
 /// Rooms that one session may be in at once, automatic ones included.
 pub const SESSION_ROOMS_MAX: usize = 128;

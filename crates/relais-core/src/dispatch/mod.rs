@@ -25,12 +25,12 @@ use std::sync::{Arc, RwLock};
 
 use crate::capability::relay;
 use crate::capability::room::RoomPolicy;
+use crate::capability::roster;
 use crate::command::{Command, Invocation};
 use crate::error::{Code, Error};
 use crate::event::Facts;
 use crate::ids::TenantKey;
 use crate::ports::{Audiences, Fanout, Sessions, Store};
-use crate::roster;
 
 pub use sessions::Resumed;
 pub use stats::Stats;

@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering;
 use super::Dispatcher;
 use super::settle::store_error;
 use super::tenant::{Tenant, held, read, write};
+use crate::capability::roster::{Arrival, Departure};
 use crate::capability::{presence, room};
 use crate::command::Identity;
 use crate::error::Error;
 use crate::event::Volatile;
 use crate::ids::{Epoch, Moment, Monotonic, Position, RoomKey, SessionId, TenantKey};
 use crate::ports::{Change, CommitError, Head, Interval, Transaction};
-use crate::roster::{Arrival, Departure};
 
 /// A connected session that is taken over was last heard of at most this long ago: the heartbeat would have ended it.
 const SILENCE_MS: u64 = 45_000;

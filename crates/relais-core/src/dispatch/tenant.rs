@@ -9,13 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use super::settle::store_error;
 use super::stats::PerMinute;
 use super::{Dispatcher, Ports};
+use crate::capability::roster::Roster;
 use crate::capability::typing::Typing;
 use crate::capability::{presence, room};
 use crate::error::Error;
+use crate::event::Transition;
 use crate::event::{Event, Volatile};
 use crate::ids::{Moment, Monotonic, RoomKey, SessionId, TenantKey, Timestamp};
 use crate::ports::TenantStore;
-use crate::roster::{Roster, Transition};
 
 /// Who went offline this long before a start is told to sessions that come back.
 const RECENT_MS: i64 = 60_000;

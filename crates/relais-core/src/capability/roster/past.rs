@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use super::{Transition, What};
+use crate::event::{Transition, What};
 use crate::ids::{Monotonic, RoomKey, SessionId, UserId};
 
 /// What a session missed.

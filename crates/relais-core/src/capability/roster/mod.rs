@@ -16,17 +16,14 @@ mod saved;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::event::Person;
-use crate::ids::{AudienceKey, Moment, Monotonic, RoomKey, SessionId, Timestamp, UserId};
+use crate::event::{Person, Shown, Transition};
+use crate::ids::{Moment, Monotonic, RoomKey, SessionId, UserId};
 use crate::ports::StoredPresence;
 
 use device::{Device, Place, State, User};
 pub use look::Counts;
 pub use past::Missed;
 use past::Past;
-
-/// The status of somebody without a device.
-pub const OFFLINE: &str = "offline";
 
 /// Who hears of a user's presence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,51 +91,6 @@ pub struct Arrival {
     pub person: Person,
     /// Rooms that it is in from the start.
     pub rooms: Vec<RoomKey>,
-}
-
-/// How a user looks to others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
-    /// Who.
-    pub person: Person,
-    /// Whether there is a device, in grace or not.
-    pub online: bool,
-    /// Whether a device is connected right now.
-    pub connected: bool,
-    /// The merged status, or [`OFFLINE`].
-    pub status: Arc<str>,
-    /// Free text of the device that the status is from.
-    pub custom_status: Option<String>,
-    /// Last change or sign of life.
-    pub last_seen: Timestamp,
-}
-
-/// Something that others see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transition {
-    /// What.
-    pub what: What,
-    /// The user, right after it.
-    pub shown: Shown,
-    /// Who hears of it, besides the user; never empty.
-    pub to: Vec<AudienceKey>,
-    /// When.
-    pub at: Moment,
-}
-
-/// What others see.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum What {
-    /// The first device came.
-    Online,
-    /// The last device went.
-    Offline,
-    /// The merged status changed, going offline included.
-    Changed,
-    /// The first device entered a room.
-    Joined(RoomKey),
-    /// The last device left a room.
-    Left(RoomKey),
 }
 
 /// The roster of one tenant.

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use super::Roster;
 use super::device::{Device, Place, State, User};
-use super::{OFFLINE, Roster, Shown, Transition, What};
+use crate::event::{OFFLINE, Shown, Transition, What};
 use crate::ids::{AudienceKey, Moment, Monotonic, RoomKey, UserId};
 use crate::ports::StoredPresence;
 

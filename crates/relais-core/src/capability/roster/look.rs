@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::device::{Place, State};
-use super::{Missed, Roster, Shown};
+use super::{Missed, Roster};
+use crate::event::Shown;
 use crate::ids::{AudienceKey, Monotonic, RoomKey, SessionId, UserId};
 
 /// Figures about a roster.

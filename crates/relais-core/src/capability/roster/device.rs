@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Contacts, OFFLINE, Roster, Shown, Transition, What};
-use crate::event::Person;
+use super::{Contacts, Roster};
+use crate::event::{OFFLINE, Person, Shown, Transition, What};
 use crate::ids::{AudienceKey, Moment, Monotonic, RoomKey, SessionId, Timestamp, UserId};
 
 /// What a device is known by.
