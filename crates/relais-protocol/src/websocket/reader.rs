@@ -146,7 +146,8 @@ impl Reader {
                 },
             };
             let wanted = usize::try_from(frame.payload_bytes).unwrap_or(usize::MAX);
-            let (chunk, rest) = std::mem::take(input).split_at_mut(wanted.min(input.len()));
+            let here = wanted.min(input.len());
+            let (chunk, rest) = std::mem::take(input).split_at_mut(here);
             *input = rest;
             frame.mask = unmask(chunk, frame.mask);
             let is_complete = chunk.len() == wanted;
@@ -160,6 +161,9 @@ impl Reader {
             }
             if let Some(step) = self.append(&frame, chunk, is_complete, limits)? {
                 return Ok(step);
+            }
+            if !is_complete {
+                return Ok(Step::NeedMore);
             }
         }
     }
