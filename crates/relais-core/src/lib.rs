@@ -12,4 +12,5 @@ pub mod dispatch;
 pub mod error;
 pub mod event;
 pub mod ids;
+pub mod limit;
 pub mod ports;
