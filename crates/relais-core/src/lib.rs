@@ -14,3 +14,4 @@ pub mod event;
 pub mod ids;
 pub mod limit;
 pub mod ports;
+pub mod vocabulary;

@@ -1,0 +1,478 @@
+//! From a checked payload to a command, and from the command's reply back to the app's words.
+//!
+//! In go a [`Rule`] and its [`Values`], out comes a [`Request`]: the command, and how to answer it. Nothing is looked up
+//! by name here: sources are indexes, operations are a [`Verb`].
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::catalogue::Takes;
+use super::rooms::{ROOM_BYTES_MAX, Rooms};
+use super::rule::{Place, RoomId, Rule, Source};
+use super::schema::Values;
+use super::server::render;
+use super::settings::RateLimit;
+use super::view::View;
+use crate::command::{Actor, Command, NewMessage, SeqRange};
+use crate::error::{Code, Error};
+use crate::event::Facts;
+use crate::ids::{AudienceKey, Conversation, Id, RoomKey, Seq, UserId};
+
+/// Messages or users in a page, unless the client says otherwise.
+const PAGE_DEFAULT: u32 = 50;
+
+/// Who asks, as far as making a command needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// The user, or the team's backend.
+    pub actor: &'a Actor,
+    /// The tenant that the token, or the backend, named.
+    pub tenant: &'a str,
+}
+
+/// An operation, resolved at start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    JoinRoom,
+    LeaveRoom,
+    RoomOnline,
+    AddMember,
+    RemoveMember,
+    ListMembers,
+    SendMessage,
+    History,
+    MarkRead,
+    StartTyping,
+    StopTyping,
+    SetTyping,
+    SetPresence,
+    GetPresence,
+    ListPresence,
+    Relay,
+    Stats,
+    /// A capability that a later version brings.
+    Later,
+}
+
+impl Verb {
+    pub(super) fn of(operation: &str) -> Self {
+        match operation {
+            "room.join" => Verb::JoinRoom,
+            "room.leave" => Verb::LeaveRoom,
+            "room.online" => Verb::RoomOnline,
+            "room.add_member" => Verb::AddMember,
+            "room.remove_member" => Verb::RemoveMember,
+            "room.members" => Verb::ListMembers,
+            "message.send" => Verb::SendMessage,
+            "message.history" => Verb::History,
+            "message.read" => Verb::MarkRead,
+            "typing.start" => Verb::StartTyping,
+            "typing.stop" => Verb::StopTyping,
+            "typing.set" => Verb::SetTyping,
+            "presence.set" => Verb::SetPresence,
+            "presence.get" => Verb::GetPresence,
+            "presence.list" => Verb::ListPresence,
+            "relay.send" => Verb::Relay,
+            "stats.get" => Verb::Stats,
+            _ => Verb::Later,
+        }
+    }
+}
+
+/// A command out of the outside world, and how its reply goes back.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is asked.
+    pub command: Command,
+    rule: Arc<Rule>,
+    rooms: Arc<Rooms>,
+}
+
+impl Request {
+    /// The client event's name, or the route.
+    pub fn subject(&self) -> &Arc<str> {
+        &self.rule.subject
+    }
+
+    /// The event's own limit for a user, besides the session's.
+    pub fn limit(&self) -> Option<&RateLimit> {
+        self.rule.limit.as_ref()
+    }
+
+    /// The ack: `{"success":true, …}` with what `reply` of the app file says.
+    pub fn ack(&self, facts: &Facts) -> String {
+        let mut out = Vec::with_capacity(256);
+        out.extend_from_slice(br#"{"success":true"#);
+        if let Some(reply) = &self.rule.reply {
+            reply.write_fields(&self.view(facts), &mut out);
+        }
+        out.push(b'}');
+        String::from_utf8(out).expect("shapes and values are written as UTF-8")
+    }
+
+    /// The body of an HTTP answer: the `reply` of the app file, or `{"success":true}` where it says nothing.
+    pub fn body(&self, facts: &Facts) -> String {
+        match &self.rule.reply {
+            Some(reply) => render(reply, &self.view(facts)),
+            None => r#"{"success":true}"#.to_owned(),
+        }
+    }
+
+    /// The event that carries the reply to the asking session besides the ack, where the app file wants one.
+    pub fn answer(&self, facts: &Facts) -> Option<(Arc<str>, String)> {
+        let name = self.rule.answer.clone()?;
+        let data = match &self.rule.reply {
+            Some(reply) => render(reply, &self.view(facts)),
+            None => "{}".to_owned(),
+        };
+        Some((name, data))
+    }
+
+    fn view<'v>(&'v self, facts: &'v Facts) -> View<'v> {
+        View {
+            room: self.command.room(),
+            ..View::of_facts(&self.rooms, facts)
+        }
+    }
+}
+
+impl Rule {
+    /// Whether this actor's role may. Relations in `also` are proved by the capability that knows the thing.
+    pub(super) fn permit(&self, actor: &Actor) -> Result<(), Error> {
+        let Actor::User(identity) = actor else {
+            return Ok(());
+        };
+        let role = identity.person.role.as_ref();
+        if self.roles.is_empty()
+            || !self.also.is_empty()
+            || role.is_some_and(|role| self.roles.contains(role))
+        {
+            return Ok(());
+        }
+        let text = format!(
+            "unable to take \"{}\"; the role does not allow it",
+            self.subject
+        );
+        Err(Error::new(Code::Forbidden, text))
+    }
+
+    /// The command that a checked payload asks for.
+    pub(super) fn request(
+        self: &Arc<Self>,
+        rooms: &Arc<Rooms>,
+        asker: Asker<'_>,
+        values: &Values<'_>,
+    ) -> Result<Request, Error> {
+        Ok(Request {
+            command: Reading {
+                rule: self,
+                asker,
+                values,
+            }
+            .command()?,
+            rule: self.clone(),
+            rooms: rooms.clone(),
+        })
+    }
+}
+
+/// One payload being read.
+struct Reading<'r, 'v> {
+    rule: &'r Rule,
+    asker: Asker<'r>,
+    values: &'r Values<'v>,
+}
+
+impl Reading<'_, '_> {
+    fn command(&self) -> Result<Command, Error> {
+        Ok(match self.rule.verb {
+            Verb::JoinRoom => Command::JoinRoom { room: self.room()? },
+            Verb::LeaveRoom => Command::LeaveRoom { room: self.room()? },
+            Verb::RoomOnline => Command::RoomOnline { room: self.room()? },
+            Verb::AddMember => Command::AddMember {
+                room: self.room()?,
+                user: self.required(0, Self::user)?,
+            },
+            Verb::RemoveMember => Command::RemoveMember {
+                room: self.room()?,
+                user: self.required(0, Self::user)?,
+            },
+            Verb::ListMembers => Command::ListMembers { room: self.room()? },
+            Verb::SendMessage => Command::SendMessage(self.message()?),
+            Verb::History => Command::History {
+                conversation: self.conversation()?.0,
+                channel: self.text(0)?,
+                range: SeqRange {
+                    before: self.number(1)?.map(Seq),
+                    after: self.number(2)?.map(Seq),
+                },
+                limit: self.limit(3)?,
+            },
+            Verb::MarkRead => Command::MarkRead {
+                conversation: self.conversation()?.0,
+                seq: Seq(self.required(0, Self::number)?),
+            },
+            Verb::StartTyping => self.typing(true)?,
+            Verb::StopTyping => self.typing(false)?,
+            Verb::SetTyping => self.typing(self.required(0, Self::flag)?)?,
+            Verb::SetPresence => Command::SetPresence {
+                status: self.required(0, Self::text)?,
+                custom_status: self.text(1)?.map(|text| text.to_string()),
+            },
+            Verb::GetPresence => Command::GetPresence {
+                user: self.required(0, Self::user)?,
+            },
+            Verb::ListPresence => Command::ListPresence {
+                before: self.user(0)?,
+                limit: self.limit(1)?,
+            },
+            Verb::Relay => self.relay()?,
+            Verb::Stats => Command::Stats,
+            Verb::Later => self.later()?,
+        })
+    }
+
+    fn typing(&self, active: bool) -> Result<Command, Error> {
+        Ok(Command::Typing {
+            conversation: self.conversation()?.0,
+            active,
+        })
+    }
+
+    fn message(&self) -> Result<NewMessage, Error> {
+        let (conversation, other) = self.conversation()?;
+        let reply_to = self.text(5)?.map(|text| {
+            let id = text.parse().map(Id);
+            id.map_err(|_| self.refuse("\"replyTo\" is not the id of a message"))
+        });
+        Ok(NewMessage {
+            conversation,
+            recipient: self.user(2)?.or(other),
+            kind: self.text(1)?.unwrap_or_else(|| "text".into()),
+            body: self.required(0, Self::text)?.to_string(),
+            channel: self.text(3)?,
+            key: self.text(4)?,
+            reply_to: reply_to.transpose()?,
+        })
+    }
+
+    fn relay(&self) -> Result<Command, Error> {
+        let event = self.required(0, Self::text)?;
+        super::check_event_name(&event).map_err(|problem| self.refuse(&problem))?;
+        let mut to = Vec::with_capacity(self.rule.to.len());
+        for place in &self.rule.to {
+            to.push(match place {
+                Place::Room(kind, id) => match self.room_at(kind, id)? {
+                    Some(room) => AudienceKey::Room(room),
+                    None => continue,
+                },
+                Place::User(source) | Place::Direct(source) => match self.person_at(source)? {
+                    Some(user) => AudienceKey::User(user),
+                    None => continue,
+                },
+                Place::Tenant => AudienceKey::Tenant,
+                Place::Actor => AudienceKey::User(self.actor()?),
+                Place::Role(role) => AudienceKey::Role(role.clone()),
+            });
+        }
+        if to.is_empty() {
+            return Err(self.refuse("it does not say to whom"));
+        }
+        Ok(Command::Relay {
+            event,
+            data: self.value(1).map_or(Value::Null, Cow::into_owned),
+            to,
+            durable: !self.flag(2)?.unwrap_or(false),
+        })
+    }
+
+    fn later(&self) -> Result<Command, Error> {
+        let mut fields = Map::new();
+        for (index, parameter) in self.rule.parameters.iter().enumerate() {
+            if let Some(value) = self.value(index) {
+                fields.insert(parameter.name.to_owned(), value.into_owned());
+            }
+        }
+        if let Some(item) = &self.rule.item {
+            fields.insert("item".to_owned(), (**item).into());
+        }
+        if !self.rule.places.is_empty() {
+            let room = self.room()?;
+            let room = serde_json::json!({ "kind": room.kind, "id": room.id });
+            fields.insert("room".to_owned(), room);
+        }
+        Ok(Command::Unavailable {
+            operation: self.rule.operation.into(),
+            fields,
+        })
+    }
+
+    /// The first place of `room` whose field is there.
+    fn conversation(&self) -> Result<(Conversation, Option<UserId>), Error> {
+        for place in &self.rule.places {
+            match place {
+                Place::Room(kind, id) => {
+                    if let Some(room) = self.room_at(kind, id)? {
+                        return Ok((Conversation::Room(room), None));
+                    }
+                }
+                Place::Direct(source) => {
+                    if let Some(other) = self.person_at(source)? {
+                        let pair = Conversation::direct(self.actor()?, other.clone());
+                        return Ok((pair, Some(other)));
+                    }
+                }
+                Place::Tenant | Place::Actor | Place::User(_) | Place::Role(_) => {}
+            }
+        }
+        Err(self.refuse("it does not say which room or recipient"))
+    }
+
+    fn room(&self) -> Result<RoomKey, Error> {
+        match self.conversation()? {
+            (Conversation::Room(room), _) => Ok(room),
+            (Conversation::Direct(..), _) => Err(self.refuse("it is about a room")),
+        }
+    }
+
+    fn room_at(&self, kind: &Arc<str>, id: &RoomId) -> Result<Option<RoomKey>, Error> {
+        let id = match id {
+            RoomId::Only => Arc::from(""),
+            RoomId::Tenant => self.asker.tenant.into(),
+            RoomId::Actor => self.actor()?.as_str().into(),
+            RoomId::Given(source) => match self.person_at(source)? {
+                Some(id) => id.as_str().into(),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(RoomKey {
+            kind: kind.clone(),
+            id,
+        }))
+    }
+
+    /// An id out of the payload: a room's is kept as its digits, a user's keeps its JSON form.
+    fn person_at(&self, source: &Source) -> Result<Option<UserId>, Error> {
+        self.read(source).map(|value| self.id(&value)).transpose()
+    }
+
+    fn id(&self, value: &Value) -> Result<UserId, Error> {
+        let id = UserId::from_json(value)
+            .ok_or_else(|| self.refuse("an id is a text or a whole number"))?;
+        if id.as_str().len() > ROOM_BYTES_MAX || id.as_str().chars().any(char::is_control) {
+            let text =
+                format!("an id has at most {ROOM_BYTES_MAX} bytes and no control characters");
+            return Err(self.refuse(&text));
+        }
+        Ok(id)
+    }
+
+    fn actor(&self) -> Result<UserId, Error> {
+        match self.asker.actor {
+            Actor::User(identity) => Ok(identity.person.id.clone()),
+            Actor::Backend => {
+                let text = format!(
+                    "unable to take \"{}\"; it needs a user, not an API key",
+                    self.rule.subject
+                );
+                Err(Error::new(Code::Forbidden, text))
+            }
+        }
+    }
+
+    fn value(&self, parameter: usize) -> Option<Cow<'_, Value>> {
+        self.read(self.rule.sources.get(parameter)?.as_ref()?)
+    }
+
+    fn read<'s>(&'s self, source: &'s Source) -> Option<Cow<'s, Value>> {
+        match source {
+            Source::Field(index, steps) => {
+                let mut found = self.values.get(*index)?;
+                for step in steps {
+                    found = found.get(&**step)?;
+                }
+                (!found.is_null()).then_some(Cow::Borrowed(found))
+            }
+            Source::Whole => {
+                let whole = self.values.whole()?.clone();
+                Some(Cow::Owned(Value::Object(whole)))
+            }
+            Source::Gather(indexes) => {
+                let fields = indexes.iter().filter_map(|index| {
+                    let name = self.rule.fields.0.get(*index)?.name.to_string();
+                    Some((name, self.values.get(*index)?.clone()))
+                });
+                Some(Cow::Owned(Value::Object(fields.collect())))
+            }
+            Source::Constant(value) => Some(Cow::Borrowed(value)),
+        }
+    }
+
+    fn required<T>(
+        &self,
+        parameter: usize,
+        read: impl Fn(&Self, usize) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        read(self, parameter)?.ok_or_else(|| {
+            let name = self.rule.parameters[parameter].name;
+            self.refuse(&format!("\"{name}\" is missing"))
+        })
+    }
+
+    fn text(&self, parameter: usize) -> Result<Option<Arc<str>>, Error> {
+        self.typed(parameter, |value| match value {
+            Value::String(text) => Some(text.as_str().into()),
+            Value::Number(number) if self.rule.parameters[parameter].takes == Takes::Id => {
+                Some(number.to_string().into())
+            }
+            _ => None,
+        })
+    }
+
+    fn number(&self, parameter: usize) -> Result<Option<u64>, Error> {
+        // JSON Schema counts 2.0 among the integers.
+        self.typed(parameter, |value| {
+            let whole = |number: f64| {
+                (number.fract() == 0.0 && (0.0..9.0e15).contains(&number)).then_some(number as u64)
+            };
+            value.as_u64().or_else(|| value.as_f64().and_then(whole))
+        })
+    }
+
+    fn limit(&self, parameter: usize) -> Result<u32, Error> {
+        let limit = self.number(parameter)?.unwrap_or(u64::from(PAGE_DEFAULT));
+        Ok(u32::try_from(limit).unwrap_or(u32::MAX).max(1))
+    }
+
+    fn flag(&self, parameter: usize) -> Result<Option<bool>, Error> {
+        self.typed(parameter, Value::as_bool)
+    }
+
+    fn user(&self, parameter: usize) -> Result<Option<UserId>, Error> {
+        self.value(parameter)
+            .map(|value| self.id(&value))
+            .transpose()
+    }
+
+    fn typed<T>(
+        &self,
+        parameter: usize,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let Some(value) = self.value(parameter) else {
+            return Ok(None);
+        };
+        read(&value).map(Some).ok_or_else(|| {
+            let parameter = &self.rule.parameters[parameter];
+            let (words, _) = parameter.takes.types();
+            self.refuse(&format!("\"{}\" has to be {words}", parameter.name))
+        })
+    }
+
+    fn refuse(&self, problem: &str) -> Error {
+        let text = format!("unable to take \"{}\"; {problem}", self.rule.subject);
+        Error::new(Code::InvalidPayload, text)
+    }
+}

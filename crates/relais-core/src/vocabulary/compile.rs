@@ -1,0 +1,175 @@
+//! From the text of an app file to an [`App`]: the order in which its tables are read, and the keys at its top.
+//!
+//! Tables that others refer to come first (roles, rooms, types, items, shapes), then those that refer to them. Every
+//! table is read even where an earlier one has mistakes, so that one start reports them all.
+
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use super::App;
+use super::catalogue::{COUNTERS, Fact, SESSION};
+use super::client::ClientEvents;
+use super::demo::Demo;
+use super::http::Routes;
+use super::identity::IdentityRules;
+use super::mistake::{Mistakes, suggestion};
+use super::reader::{Node, Reader, Table};
+use super::rooms::Rooms;
+use super::rule::Compiler;
+use super::schema::Types;
+use super::server::ServerEvents;
+use super::settings::{Items, Limits, Presence, Push, SocketPath, roles};
+use super::shape::{Shape, Shapes};
+
+/// What every session is told first, unless the file says it in its own way.
+const CONNECTED: &str = r#"map = { userId = "user.id", userName = "user.name", role = "user.role", sessionId = "sessionId" }"#;
+
+/// What `GET /metrics` says, unless the file says it in its own way.
+const METRICS: &str = r#"map = { totalConnections = "totalConnections", activeConnections = "activeConnections", messagesPerMinute = "messagesPerMinute", connectedUsers = "connectedUsers" }"#;
+
+/// See [`App::parse`].
+pub(super) fn app(file: &str, text: &str) -> Result<App, Mistakes> {
+    let reader = Reader::new(file, text);
+    let document = reader.document();
+    if reader.has_mistakes() {
+        return Err(reader.finish());
+    }
+    let app = read(&reader, document.get_ref());
+    match app {
+        Some(app) if !reader.has_mistakes() => Ok(app),
+        _ => Err(reader.finish()),
+    }
+}
+
+fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
+    let top = Table::new(reader, 0..0, document);
+    let name = top.required_text("name", "name = \"chat\"");
+    if let Some((name, at)) = name {
+        check_name(&top, name, at);
+    }
+    let title = top.text("title").map(|(title, _)| title);
+    let (root, recovery) = (top.flag("root", false), top.flag("recovery", true));
+
+    let roles_table = top.table("roles");
+    let roles = roles(roles_table.as_ref());
+    let role_names: Vec<&str> = roles.iter().map(|(name, _)| *name).collect();
+    let identity_table = top.table("identity");
+    let identity = IdentityRules::read(identity_table.as_ref());
+    finish(identity_table.as_ref());
+    let rooms = Arc::new(Rooms::read(top.table("rooms").as_ref()));
+    check_sorts(&top, &rooms, &roles);
+    let presence = Presence::read(top.table("presence"));
+    let limits = Limits::read(top.table("limits"));
+    let websocket = SocketPath::read(top.table("websocket"), &rooms);
+    let items = Items::read(top.table("items").as_ref(), &role_names);
+    let types = Types::read(top.table("types"), &presence.statuses);
+    let shapes = Shapes::new(
+        reader,
+        &rooms,
+        items.fields(),
+        named_shapes(top.table("shapes").as_ref()),
+    );
+
+    let compiler = Compiler {
+        types: &types,
+        shapes: &shapes,
+        roles: &role_names,
+        items: &items,
+    };
+    let server_table = top.table("server");
+    let mut server = ServerEvents::read(server_table.as_ref(), &shapes, &role_names);
+    let notify = top.table("notify");
+    let push = notify.as_ref().map_or(Push::Off, Push::read);
+    let made = notify.as_ref().and_then(|table| table.table("types"));
+    let notifications = ServerEvents::read(made.as_ref(), &shapes, &role_names);
+    finish(notify.as_ref());
+    let client_table = top.table("client");
+    let client = ClientEvents::read(client_table.as_ref(), &compiler);
+    let http_table = top.table("http");
+    let http = Routes::read(http_table.as_ref(), &compiler);
+    let metrics = match top.entry("metrics") {
+        Some(entry) => shapes.compile(entry.node, COUNTERS, "the counters"),
+        None => Some(built_in(METRICS, COUNTERS)),
+    };
+    shapes.finish();
+    let claims = [&identity.user, &identity.name, &identity.role];
+    let claims = claims.map(|claims| claims.first().map_or("", |claim| &**claim));
+    let demo = Demo::read(top.table("demo"), claims, &role_names, &rooms);
+    top.finish();
+    server.greet(|| built_in(CONNECTED, SESSION));
+    let name: Arc<str> = name?.0.into();
+    Some(App {
+        title: title.map_or_else(|| name.clone(), Into::into),
+        name,
+        root,
+        recovery,
+        roles: roles
+            .into_iter()
+            .map(|(name, permissions)| (name.into(), permissions))
+            .collect(),
+        identity,
+        rooms,
+        presence,
+        limits,
+        items,
+        push,
+        websocket,
+        client,
+        server,
+        http,
+        demo,
+        notifications,
+        metrics: metrics?,
+    })
+}
+
+fn finish(table: Option<&Table<'_>>) {
+    if let Some(table) = table {
+        table.finish();
+    }
+}
+
+/// The name stands in addresses: `/bam/socket.io/`.
+fn check_name(top: &Table<'_>, name: &str, at: usize) {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 32 || !name.chars().all(plain) {
+        let text = format!(
+            "\"{name}\" cannot be an app's name; it stands in addresses: 1 to 32 of a-z, 0-9 and -"
+        );
+        top.note(at, text);
+    }
+}
+
+/// The permissions that sorts of room take have to be somebody's.
+fn check_sorts(top: &Table<'_>, rooms: &Rooms, roles: &[(&str, Vec<Arc<str>>)]) {
+    let known = || roles.iter().flat_map(|(_, permissions)| permissions);
+    for (sort, permission) in rooms.0.iter().flat_map(|room| &room.sorts) {
+        if !known().any(|known| known == permission) {
+            let help = suggestion(permission, known().map(|known| &**known));
+            let text =
+                format!("sort \"{sort}\": no role has the permission \"{permission}\"{help}");
+            top.note(top.at.start, text);
+        }
+    }
+}
+
+fn named_shapes<'t>(table: Option<&Table<'t>>) -> Vec<(&'t str, usize, Node<'t>)> {
+    let entries = table.map_or(&[][..], Table::named).iter();
+    entries
+        .map(|entry| (entry.key, entry.at.start, entry.node))
+        .collect()
+}
+
+/// A map that is part of the program.
+fn built_in(text: &'static str, facts: &[Fact]) -> Shape {
+    let reader = Reader::new("built in", text);
+    let document = reader.document();
+    let rooms = Rooms::default();
+    let shapes = Shapes::new(&reader, &rooms, None, Vec::new());
+    let table = Table::new(&reader, 0..0, document.get_ref());
+    let map = table
+        .entry("map")
+        .and_then(|map| shapes.compile(map.node, facts, "it"));
+    map.expect("the built-in maps fit the catalogue")
+}

@@ -1,0 +1,494 @@
+//! What a client event and an HTTP route have in common: an operation, where its fields come from, who may, how often.
+//!
+//! Out of the keys `do`, `room`, `to`, `map`, `item`, `roles`, `also`, `limit`, `reply` and `answer` comes a [`Rule`].
+//! Making a command of a checked payload is [`super::command`]'s.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use toml::de::DeValue;
+
+use super::catalogue::{self, Operation, Parameter, Scope, Takes};
+use super::command::Verb;
+use super::mistake::suggestion;
+use super::reader::{Entry, Node, Table, json, kind, text, texts};
+use super::rooms::{Automatic, RoomKind, template};
+use super::schema::{Field, Fields, Types};
+use super::settings::{Items, RateLimit};
+use super::shape::{Shape, Shapes};
+
+/// What rules are compiled with.
+pub(super) struct Compiler<'t> {
+    pub(super) types: &'t Types,
+    pub(super) shapes: &'t Shapes<'t>,
+    pub(super) roles: &'t [&'t str],
+    pub(super) items: &'t Items,
+}
+
+/// A compiled rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// The client event's name, or the route's method and path.
+    pub subject: Arc<str>,
+    /// The operation's name.
+    pub operation: &'static str,
+    /// What may come.
+    pub fields: Fields,
+    /// Roles that may; empty: everybody.
+    pub roles: Vec<Arc<str>>,
+    /// Relations to the thing itself that may as well (`owner`, `assignee`, `author`); their capability proves them.
+    pub also: Vec<Arc<str>>,
+    /// How often a user may.
+    pub limit: Option<RateLimit>,
+    /// What the ack or HTTP answer carries.
+    pub reply: Option<Shape>,
+    /// The event that carries the reply to the session itself as well.
+    pub answer: Option<Arc<str>>,
+    pub(super) verb: Verb,
+    pub(super) parameters: &'static [Parameter],
+    pub(super) sources: Vec<Option<Source>>,
+    pub(super) places: Vec<Place>,
+    pub(super) to: Vec<Place>,
+    pub(super) item: Option<Arc<str>>,
+}
+
+/// Where a field of an operation comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// A field of the payload, and steps into it.
+    Field(usize, Box<[Box<str>]>),
+    /// All that came, as it came.
+    Whole,
+    /// An object of some fields.
+    Gather(Vec<usize>),
+    Constant(Value),
+}
+
+/// A room, or somebody, that a command is about or goes to.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    Room(Arc<str>, RoomId),
+    /// The pair of the actor and this user.
+    Direct(Source),
+    /// Audiences of a relay.
+    Tenant,
+    Actor,
+    User(Source),
+    Role(Arc<str>),
+}
+
+/// Which room of its kind.
+#[derive(Clone, Debug)]
+pub(super) enum RoomId {
+    Only,
+    Tenant,
+    Actor,
+    Given(Source),
+}
+
+impl Rule {
+    /// Reads the common keys. `fields` are what the payload, or path, query and body declare.
+    pub(super) fn read<'t>(
+        subject: &str,
+        table: &Table<'t>,
+        compiler: &Compiler<'t>,
+        fields: Fields,
+    ) -> Option<Self> {
+        let named = table.required_text("do", "do = \"message.send\"");
+        let operation = named.and_then(|(name, at)| operation(table, name, at));
+        let map = table.table("map");
+        let (room, to, reply) = (table.entry("room"), table.entry("to"), table.entry("reply"));
+        let item = table.text("item");
+        let roles = compiler.roles_of(table, "roles");
+        let also = relations(table);
+        let limit = table.text("limit").and_then(|(text, at)| {
+            let parsed = RateLimit::parse(text);
+            parsed.map_err(|problem| table.note(at, problem)).ok()
+        });
+        let answer = table.text("answer").map(|(name, at)| {
+            if let Err(problem) = super::check_event_name(name) {
+                table.note(at, problem);
+            }
+            name.into()
+        });
+        let operation = operation?;
+        let places = compiler.rooms_of(table, operation, room, &fields);
+        let to = compiler.targets_of(table, operation, to, &fields);
+        let item = compiler.item_of(table, operation, item);
+        let sources = compiler.sources_of(table, operation, map.as_ref(), &fields);
+        let reply = reply.and_then(|entry| {
+            let of = format!("the reply of {}", operation.name);
+            compiler.shapes.compile(entry.node, operation.reply, &of)
+        });
+        Some(Self {
+            subject: subject.into(),
+            operation: operation.name,
+            verb: Verb::of(operation.name),
+            parameters: operation.parameters,
+            fields,
+            roles,
+            also,
+            limit,
+            reply,
+            answer,
+            sources,
+            places,
+            to,
+            item,
+        })
+    }
+}
+
+fn operation(table: &Table<'_>, name: &str, at: usize) -> Option<&'static Operation> {
+    let found = catalogue::find(name);
+    if found.is_none() {
+        let help = suggestion(name, catalogue::OPERATIONS.iter().map(|known| known.name));
+        table.note(at, format!("unknown operation \"{name}\"{help}"));
+    }
+    found
+}
+
+fn relations(table: &Table<'_>) -> Vec<Arc<str>> {
+    const KNOWN: [&str; 3] = ["owner", "assignee", "author"];
+    let mut relations = Vec::new();
+    for (name, at) in table.texts("also").unwrap_or_default() {
+        if KNOWN.contains(&name) {
+            relations.push(name.into());
+        } else {
+            let help = suggestion(name, KNOWN);
+            table.note(at, format!("unknown relation \"{name}\"{help}"));
+        }
+    }
+    relations
+}
+
+impl<'t> Compiler<'t> {
+    /// Roles under a key, each declared in `[roles]`.
+    pub(super) fn roles_of(&self, table: &Table<'t>, key: &'static str) -> Vec<Arc<str>> {
+        let mut roles = Vec::new();
+        for (name, at) in table.texts(key).unwrap_or_default() {
+            if self.roles.contains(&name) {
+                roles.push(name.into());
+            } else {
+                let help = suggestion(name, self.roles.iter().copied());
+                table.note(at, format!("unknown role \"{name}\"{help}"));
+            }
+        }
+        roles
+    }
+
+    /// The fields that a table such as `payload` declares.
+    pub(super) fn fields_of(&self, table: &Table<'t>, key: &'static str) -> Vec<Field> {
+        let Some(declared) = table.table(key) else {
+            return Vec::new();
+        };
+        let fields = declared.named().iter();
+        fields
+            .filter_map(|entry| self.types.field(&declared, entry))
+            .collect()
+    }
+
+    fn item_of(
+        &self,
+        table: &Table<'t>,
+        operation: &Operation,
+        item: Option<(&str, usize)>,
+    ) -> Option<Arc<str>> {
+        let about_items = operation.name.starts_with("item.");
+        match item {
+            None if about_items && operation.name != "item.list" => {
+                let text = format!(
+                    "{} needs \"item\": the name of an [items] table",
+                    operation.name
+                );
+                table.note(table.at.start, text);
+                None
+            }
+            None => None,
+            Some((_, at)) if !about_items => {
+                table.note(at, format!("{} takes no \"item\"", operation.name));
+                None
+            }
+            Some((name, at)) => {
+                if self.items.get(name).is_none() {
+                    let help = suggestion(name, self.items.names());
+                    table.note(at, format!("unknown item \"{name}\"{help}"));
+                }
+                Some(name.into())
+            }
+        }
+    }
+
+    fn rooms_of(
+        &self,
+        table: &Table<'t>,
+        operation: &Operation,
+        entry: Option<&Entry<'t>>,
+        fields: &Fields,
+    ) -> Vec<Place> {
+        let Some(entry) = entry else {
+            if matches!(operation.scope, Scope::Room | Scope::Conversation) {
+                let text = format!(
+                    "{} needs \"room\": the name of a [rooms] table",
+                    operation.name
+                );
+                table.note(table.at.start, text);
+            }
+            return Vec::new();
+        };
+        if operation.scope == Scope::None {
+            table.note(
+                entry.at.start,
+                format!("{} has no \"room\"", operation.name),
+            );
+        }
+        let mut places = Vec::new();
+        for (word, at) in texts(table.reader, "room", entry.node) {
+            match self.place(word, fields) {
+                Ok(Place::Direct(_)) if operation.scope != Scope::Conversation => {
+                    let text = format!(
+                        "{} is about a room, not about a direct pair",
+                        operation.name
+                    );
+                    table.note(at, text);
+                }
+                Ok(place @ (Place::Room(..) | Place::Direct(_))) => places.push(place),
+                Ok(_) => table.note(at, format!("\"{word}\" is not a room")),
+                Err(problem) => table.note(at, problem),
+            }
+        }
+        places
+    }
+
+    fn targets_of(
+        &self,
+        table: &Table<'t>,
+        operation: &Operation,
+        entry: Option<&Entry<'t>>,
+        fields: &Fields,
+    ) -> Vec<Place> {
+        let relays = operation.name == "relay.send";
+        let Some(entry) = entry else {
+            if relays {
+                let text =
+                    "relay.send needs \"to\", such as \"tenant\", \"user:{userId}\" or a room";
+                table.note(table.at.start, text);
+            }
+            return Vec::new();
+        };
+        if !relays {
+            let text = format!(
+                "{} takes no \"to\"; who hears of it is said in [server]",
+                operation.name
+            );
+            table.note(entry.at.start, text);
+            return Vec::new();
+        }
+        let mut places = Vec::new();
+        for (word, at) in texts(table.reader, "to", entry.node) {
+            match self.place(word, fields) {
+                Ok(Place::Direct(_)) => {
+                    table.note(at, "a relay goes to \"user:{field}\", not to a pair")
+                }
+                Ok(place) => places.push(place),
+                Err(problem) => table.note(at, problem),
+            }
+        }
+        places
+    }
+
+    /// `kind`, `kind:{field}`, `direct:{field}`, `user:{field}`, `role:NAME`, `tenant`, `actor`.
+    fn place(&self, word: &str, fields: &Fields) -> Result<Place, String> {
+        let (kind, rest) = word.split_once(':').unwrap_or((word, ""));
+        match (kind, rest) {
+            ("tenant", "") => return Ok(Place::Tenant),
+            ("actor", "") => return Ok(Place::Actor),
+            ("role", role) => {
+                return match self.roles.contains(&role) {
+                    true => Ok(Place::Role(role.into())),
+                    false => {
+                        let help = suggestion(role, self.roles.iter().copied());
+                        Err(format!("unknown role \"{role}\"{help}"))
+                    }
+                };
+            }
+            _ => {}
+        }
+        let person = matches!(kind, "direct" | "user");
+        let room = self.shapes.rooms.kind(kind);
+        if !person && room.is_none() {
+            let kinds = self.shapes.rooms.0.iter().map(|room| &*room.kind);
+            let help = suggestion(kind, kinds);
+            return Err(format!("unknown room \"{kind}\"{help}"));
+        }
+        let given = match template(rest)? {
+            ("", Some(path), "") => Some(source(path, fields)?),
+            ("", None, "") => None,
+            _ => {
+                return Err(format!(
+                    "\"{word}\": write \"{kind}\" or \"{kind}:{{field}}\""
+                ));
+            }
+        };
+        match (room, given) {
+            (Some(room), given) => {
+                room_id(room, given, fields).map(|id| Place::Room(room.kind.clone(), id))
+            }
+            (None, Some(given)) if kind == "direct" => Ok(Place::Direct(given)),
+            (None, Some(given)) => Ok(Place::User(given)),
+            (None, None) => Err(format!("\"{kind}\" has to say who: \"{kind}:{{userId}}\"")),
+        }
+    }
+
+    fn sources_of(
+        &self,
+        table: &Table<'t>,
+        operation: &Operation,
+        map: Option<&Table<'t>>,
+        fields: &Fields,
+    ) -> Vec<Option<Source>> {
+        let entries = map.map_or(&[][..], |map| map.named());
+        for entry in entries {
+            if !operation
+                .parameters
+                .iter()
+                .any(|known| known.name == entry.key)
+            {
+                let known = operation.parameters.iter().map(|known| known.name);
+                let help = suggestion(entry.key, known);
+                let text = format!("{} has no field \"{}\"{help}", operation.name, entry.key);
+                table.note(entry.at.start, text);
+            }
+        }
+        let of_parameter = |parameter: &Parameter| {
+            let entry = entries.iter().find(|entry| entry.key == parameter.name);
+            let (source, at) = match entry {
+                Some(entry) => {
+                    let at = entry.node.span().start;
+                    let parsed = mapped(table, entry.node, fields);
+                    (parsed.map_err(|problem| table.note(at, problem)).ok()?, at)
+                }
+                None => match fields.position(parameter.name) {
+                    Some(index) => (Source::Field(index, Box::default()), table.at.start),
+                    None if parameter.required => {
+                        let text = format!(
+                            "{} needs \"{}\": add it to \"map\", or a field of that name",
+                            operation.name, parameter.name
+                        );
+                        table.note(table.at.start, text);
+                        return None;
+                    }
+                    None => return None,
+                },
+            };
+            if let Some(problem) = misfit(&source, parameter, operation, fields) {
+                table.note(at, problem);
+            }
+            Some(source)
+        };
+        operation.parameters.iter().map(of_parameter).collect()
+    }
+}
+
+fn room_id(room: &RoomKind, given: Option<Source>, fields: &Fields) -> Result<RoomId, String> {
+    match (room.automatic, given, &room.parameter) {
+        // Whose room it is comes from the token, whatever a payload says.
+        (Some(Automatic::Tenant), None, _) => Ok(RoomId::Tenant),
+        (Some(Automatic::User), None, _) => Ok(RoomId::Actor),
+        (Some(Automatic::Tenant), Some(_), _) => {
+            let text = "the room \"{}\" is the tenant's own; write it without a placeholder";
+            Err(text.replace("{}", &room.kind))
+        }
+        (_, Some(_), None) => Err(format!("there is only one room \"{}\"", room.kind)),
+        (_, Some(given), Some(_)) => Ok(RoomId::Given(given)),
+        (_, None, None) => Ok(RoomId::Only),
+        (_, None, Some(parameter)) => source(parameter, fields).map(RoomId::Given).map_err(|_| {
+            format!(
+                "room \"{}\" needs the field \"{parameter}\", which the payload does not have; add it, or write \"{}:{{field}}\"",
+                room.kind, room.kind
+            )
+        }),
+    }
+}
+
+/// `field`, or `field.step`.
+fn source(path: &str, fields: &Fields) -> Result<Source, String> {
+    let mut steps = path.split('.');
+    let first = steps.next().unwrap_or(path);
+    let Some(index) = fields.position(first) else {
+        let help = suggestion(first, fields.names());
+        return Err(format!("the payload has no field \"{first}\"{help}"));
+    };
+    Ok(Source::Field(index, steps.map(Into::into).collect()))
+}
+
+/// A value of `map`.
+fn mapped<'t>(table: &Table<'t>, node: Node<'t>, fields: &Fields) -> Result<Source, String> {
+    match node.get_ref() {
+        DeValue::String(path) if path == "*" => Ok(Source::Whole),
+        DeValue::String(path) => match path.strip_prefix('=') {
+            Some(constant) => Ok(Source::Constant(constant.into())),
+            None => source(path, fields),
+        },
+        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {
+            Ok(Source::Constant(json(node)))
+        }
+        DeValue::Array(list) => {
+            let mut gathered = Vec::new();
+            for one in list {
+                let Some((name, _)) = text(table.reader, "map", one) else {
+                    continue;
+                };
+                match source(name, fields)? {
+                    Source::Field(index, steps) if steps.is_empty() => gathered.push(index),
+                    _ => return Err(format!("\"{name}\": a list gathers whole fields")),
+                }
+            }
+            Ok(Source::Gather(gathered))
+        }
+        other => Err(format!(
+            "a field, a constant or a list of fields, not {}",
+            kind(other)
+        )),
+    }
+}
+
+/// Whether what a source gives can be what the operation takes, as far as the schema says.
+fn misfit(
+    source: &Source,
+    parameter: &Parameter,
+    operation: &Operation,
+    fields: &Fields,
+) -> Option<String> {
+    let (takes, types) = parameter.takes.types();
+    let (gives, fits) = match source {
+        Source::Field(index, steps) if steps.is_empty() => {
+            let field = fields.0.get(*index)?;
+            let given = field.types()?;
+            let fits = given.iter().all(|given| types.contains(given));
+            (
+                format!("\"{}\" gives {}", field.name, given.join(" or ")),
+                fits,
+            )
+        }
+        Source::Field(..) => return None,
+        Source::Whole | Source::Gather(_) => (
+            "this gives an object".to_owned(),
+            parameter.takes == Takes::Object,
+        ),
+        Source::Constant(value) => {
+            let fits = match value {
+                Value::String(_) => types.contains(&"string"),
+                Value::Bool(_) => types.contains(&"boolean"),
+                _ => types.contains(&"integer"),
+            };
+            (format!("this gives {value}"), fits)
+        }
+    };
+    (parameter.takes != Takes::Anything && !fits).then(|| {
+        format!(
+            "{gives}, but \"{}\" of {} takes {takes}",
+            parameter.name, operation.name
+        )
+    })
+}

@@ -1,0 +1,299 @@
+//! What the server sends: `[server.*]` of the app file, compiled, and the wire events that a record becomes.
+//!
+//! In goes a record or a volatile event, out come the app's wire events: name, JSON and audience. Encoding for a
+//! protocol, and delivery, are the engine's.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use smallvec::SmallVec;
+
+use super::audience::{To, unite};
+use super::catalogue::{self, Fact};
+use super::mistake::suggestion;
+use super::reader::{Table, json, kind};
+use super::rooms::Rooms;
+use super::shape::{Shape, Shapes};
+use super::view::{Path, View};
+use crate::event::{Audience, Event, EventKind, Record, Volatile};
+
+/// Events of one record at most; the offset's index counts them.
+pub const WIRE_EVENTS_MAX: usize = 8;
+
+/// An event as an application's clients see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WireEvent {
+    /// The event's name.
+    pub name: Arc<str>,
+    /// Its one argument: raw JSON.
+    pub data: String,
+    /// Who of those that the record (or volatile event) is for gets this event; `None`: all of them.
+    /// It narrows, and never widens, the record's own audience.
+    pub audience: Option<Audience>,
+}
+
+/// The wire events of one record, in the order of the file: its place in the list is the index of the offset.
+pub type WireEvents = SmallVec<[WireEvent; 2]>;
+
+/// One `[server.*]` table.
+#[derive(Clone, Debug)]
+pub struct ServerEvent {
+    /// The event's name.
+    pub name: Arc<str>,
+    /// What makes it.
+    pub on: On,
+    /// Facts that must have one of these values.
+    only: Vec<(Path, Vec<Value>)>,
+    to: Option<To>,
+    /// What it carries.
+    pub data: Shape,
+}
+
+/// What makes a server event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// Something happened.
+    Event(EventKind),
+    /// A session began: the first event that it gets.
+    Connected,
+    /// The same, right after the first event.
+    Ready,
+}
+
+/// All `[server.*]` tables, by what makes them.
+#[derive(Clone, Debug, Default)]
+pub struct ServerEvents {
+    by_kind: Vec<Vec<ServerEvent>>,
+    pub(super) session: Vec<ServerEvent>,
+}
+
+impl ServerEvents {
+    /// Reads `[server]`.
+    pub(super) fn read<'t>(
+        table: Option<&Table<'t>>,
+        shapes: &Shapes<'t>,
+        roles: &[&'t str],
+    ) -> Self {
+        let mut events = Self {
+            by_kind: EventKind::ALL.iter().map(|_| Vec::new()).collect(),
+            session: Vec::new(),
+        };
+        let Some(table) = table else {
+            return events;
+        };
+        for entry in table.named() {
+            if let Err(problem) = super::check_event_name(entry.key) {
+                table.note(entry.at.start, problem);
+            }
+            let Some(one) = Table::of(table.reader, entry) else {
+                continue;
+            };
+            let event = ServerEvent::read(entry.key, &one, shapes, roles);
+            one.finish();
+            let Some(event) = event else {
+                continue;
+            };
+            let list = match event.on {
+                On::Event(kind) => &mut events.by_kind[kind as usize],
+                On::Connected | On::Ready => &mut events.session,
+            };
+            if list.len() >= WIRE_EVENTS_MAX {
+                let text = format!("at most {WIRE_EVENTS_MAX} events can come of one thing");
+                table.note(entry.at.start, text);
+                continue;
+            }
+            list.push(event);
+        }
+        // `connected` first, whatever the order of the file.
+        events
+            .session
+            .sort_by_key(|event| event.on != On::Connected);
+        events
+    }
+
+    /// The event that greets a session, where the file does not say it.
+    pub(super) fn greet(&mut self, data: impl FnOnce() -> Shape) {
+        if self.session.iter().any(|event| event.on == On::Connected) {
+            return;
+        }
+        let greeting = ServerEvent {
+            name: "connected".into(),
+            on: On::Connected,
+            only: Vec::new(),
+            to: None,
+            data: data(),
+        };
+        self.session.insert(0, greeting);
+    }
+
+    /// Every declared event.
+    pub fn iter(&self) -> impl Iterator<Item = &ServerEvent> {
+        self.by_kind.iter().flatten().chain(&self.session)
+    }
+
+    fn of(&self, kind: EventKind) -> &[ServerEvent] {
+        self.by_kind.get(kind as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// See [`super::App::audience`].
+    pub(super) fn audience(&self, rooms: &Rooms, event: &Event) -> Option<Audience> {
+        let view = View::of_event(rooms, event);
+        if event.kind == EventKind::RelaySent {
+            return event.audience.clone();
+        }
+        let mut made = self
+            .of(event.kind)
+            .iter()
+            .filter(|one| one.wants(&view))
+            .peekable();
+        made.peek()?;
+        if let Some(audience) = &event.audience {
+            return Some(audience.clone());
+        }
+        unite(made.filter_map(|one| one.to.as_ref()?.resolve(event, &view)))
+    }
+
+    pub(super) fn render_record(&self, rooms: &Rooms, record: &Record) -> WireEvents {
+        self.render(&record.event, &View::of_record(rooms, record))
+    }
+
+    pub(super) fn render_volatile(&self, rooms: &Rooms, volatile: &Volatile) -> WireEvents {
+        self.render(&volatile.event, &View::of_volatile(rooms, volatile))
+    }
+
+    fn render(&self, event: &Event, view: &View<'_>) -> WireEvents {
+        if event.kind == EventKind::RelaySent {
+            return relayed(event).into_iter().collect();
+        }
+        let wanted = self.of(event.kind).iter().filter(|one| one.wants(view));
+        let rendered = wanted.filter_map(|one| {
+            let audience = match &one.to {
+                None => None,
+                // Of several choices none applies: this wire event is for nobody.
+                Some(to) => Some(to.resolve(event, view)?),
+            };
+            Some(WireEvent {
+                name: one.name.clone(),
+                data: one.render(view),
+                audience,
+            })
+        });
+        rendered.collect()
+    }
+}
+
+/// A relay carries its name and data itself.
+fn relayed(event: &Event) -> Option<WireEvent> {
+    Some(WireEvent {
+        name: event.body.get("event")?.as_str()?.into(),
+        data: event.body.get("data").unwrap_or(&Value::Null).to_string(),
+        audience: None,
+    })
+}
+
+impl ServerEvent {
+    fn read<'t>(
+        name: &'t str,
+        table: &Table<'t>,
+        shapes: &Shapes<'t>,
+        roles: &[&'t str],
+    ) -> Option<Self> {
+        let on = table.required_text("on", "on = \"message.sent\"");
+        let found = on.and_then(|(text, at)| source(table, text, at));
+        // The other keys are marked as known even where `on` is wrong.
+        let (to, only, data) = (table.entry("to"), table.entry("only"), table.entry("data"));
+        let ((of, _), on) = (on?, found?);
+        let facts: &[Fact] = match on {
+            On::Event(kind) => catalogue::event_facts(kind),
+            On::Connected | On::Ready => catalogue::SESSION,
+        };
+        if let (Some(entry), On::Connected | On::Ready) = (to, on) {
+            table.note(
+                entry.at.start,
+                "what opens a session goes to that session; remove \"to\"",
+            );
+        }
+        let to = to.map(|entry| To::compile(shapes, entry, roles, facts, of));
+        let only = only.map_or_else(Vec::new, |entry| selectors(table, entry, shapes, facts, of));
+        let data = match data {
+            Some(entry) => shapes.compile(entry.node, facts, of)?,
+            None => {
+                table.note(
+                    table.at.start,
+                    "\"data\" is missing; for example data = { id = \"id\" }",
+                );
+                return None;
+            }
+        };
+        Some(Self {
+            name: name.into(),
+            on,
+            only,
+            to,
+            data,
+        })
+    }
+
+    fn wants(&self, view: &View<'_>) -> bool {
+        self.only
+            .iter()
+            .all(|(path, values)| view.value(path).is_some_and(|fact| values.contains(fact)))
+    }
+
+    pub(super) fn render(&self, view: &View<'_>) -> String {
+        render(&self.data, view)
+    }
+}
+
+/// A shape as JSON text.
+pub(super) fn render(shape: &Shape, view: &View<'_>) -> String {
+    let mut out = Vec::with_capacity(256);
+    shape.write(view, &mut out);
+    String::from_utf8(out).expect("shapes and values are written as UTF-8")
+}
+
+fn source(table: &Table<'_>, text: &str, at: usize) -> Option<On> {
+    match text {
+        "session.connected" => Some(On::Connected),
+        "session.ready" => Some(On::Ready),
+        _ => EventKind::from_name(text).map(On::Event).or_else(|| {
+            let known = EventKind::ALL.iter().map(|kind| kind.name());
+            let help = suggestion(text, known.chain(["session.connected", "session.ready"]));
+            table.note(at, format!("unknown event kind \"{text}\"{help}"));
+            None
+        }),
+    }
+}
+
+fn selectors<'t>(
+    table: &Table<'t>,
+    entry: &super::reader::Entry<'t>,
+    shapes: &Shapes<'t>,
+    facts: &[Fact],
+    of: &str,
+) -> Vec<(Path, Vec<Value>)> {
+    let Some(only) = Table::of(table.reader, entry) else {
+        return Vec::new();
+    };
+    let mut selectors = Vec::new();
+    for entry in only.named() {
+        let values = match json(entry.node) {
+            Value::Array(values) => values,
+            Value::Object(_) | Value::Null => {
+                let text = format!(
+                    "a value or a list of values, not {}",
+                    kind(entry.node.get_ref())
+                );
+                only.note(entry.node.span().start, text);
+                continue;
+            }
+            value => vec![value],
+        };
+        match shapes.path(entry.key, facts, of) {
+            Ok((path @ (Path::Body(_) | Path::Seq), _)) => selectors.push((path, values)),
+            Ok(_) => only.note(entry.at.start, "only facts of the body can be fixed here"),
+            Err(problem) => only.note(entry.at.start, problem),
+        }
+    }
+    selectors
+}
