@@ -88,8 +88,15 @@ impl To {
     }
 
     /// The first choice of which everything is there.
-    pub(super) fn resolve(&self, event: &Event, view: &View<'_>) -> Option<Audience> {
-        self.0.iter().find_map(|choice| choice.resolve(event, view))
+    /// `core` is whom the core named itself.
+    pub(super) fn resolve(
+        &self,
+        event: &Event,
+        view: &View<'_>,
+        core: Option<&Audience>,
+    ) -> Option<Audience> {
+        let mut choices = self.0.iter();
+        choices.find_map(|choice| choice.resolve(event, view, core))
     }
 }
 
@@ -164,7 +171,7 @@ impl Choice {
         })
     }
 
-    fn resolve(&self, event: &Event, view: &View<'_>) -> Option<Audience> {
+    fn resolve(&self, event: &Event, view: &View<'_>, core: Option<&Audience>) -> Option<Audience> {
         let mut audience = Audience::default();
         for who in &self.who {
             let key = match who {
@@ -179,7 +186,7 @@ impl Choice {
                     AudienceKey::Room(RoomKey::new(kind.clone(), id.as_str()))
                 }
                 Who::Core => {
-                    audience.to.extend(event.audience.clone()?.to);
+                    audience.to.extend(core?.to.iter().cloned());
                     continue;
                 }
             };

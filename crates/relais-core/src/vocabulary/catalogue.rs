@@ -151,7 +151,7 @@ pub(super) const COUNTERS: &[Fact] = &[
     Fact("totalConnections", Plain),
     Fact("connectedUsers", Plain),
     Fact("rooms", Plain),
-    Fact("tenants", Plain),
+    Fact("activeTenants", Plain),
     Fact("messagesPerMinute", Plain),
     Fact("uptimeSeconds", Plain),
 ];

@@ -13,12 +13,12 @@ use super::rooms::{ROOM_BYTES_MAX, Rooms};
 use super::rule::{Place, RoomId, Rule, Source};
 use super::schema::Values;
 use super::server::render;
-use super::settings::RateLimit;
 use super::view::View;
 use crate::command::{Actor, Command, NewMessage, SeqRange};
 use crate::error::{Code, Error};
 use crate::event::Facts;
 use crate::ids::{AudienceKey, Conversation, Id, RoomKey, Seq, UserId};
+use crate::limit::Rate;
 
 /// Messages or users in a page, unless the client says otherwise.
 const PAGE_DEFAULT: u32 = 50;
@@ -97,7 +97,7 @@ impl Request {
     }
 
     /// The event's own limit for a user, besides the session's.
-    pub fn limit(&self) -> Option<&RateLimit> {
+    pub fn limit(&self) -> Option<&Rate> {
         self.rule.limit.as_ref()
     }
 

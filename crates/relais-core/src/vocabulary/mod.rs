@@ -34,6 +34,7 @@ use crate::command::Identity;
 use crate::error::Error;
 use crate::event::{Audience, Event, Facts, Record, Volatile};
 use crate::ids::{RoomKey, SessionId};
+use crate::ports::Audiences;
 
 pub use client::{ClientEvent, ClientEvents};
 pub use command::{Asker, Request};
@@ -45,7 +46,7 @@ pub use rooms::{Automatic, JoinPolicy, ROOM_BYTES_MAX, RoomKind, Rooms};
 pub use rule::Rule;
 pub use schema::{Field, Fields};
 pub use server::{On, ServerEvent, ServerEvents, WIRE_EVENTS_MAX, WireEvent, WireEvents};
-pub use settings::{Item, Items, Limits, Presence, Push, RateLimit, Reach, SocketPath};
+pub use settings::{Item, Items, Limits, Presence, Push, Reach, SocketPath};
 pub use shape::{Member, Shape};
 pub use view::{Path, PersonPart, RoomPart};
 
@@ -214,6 +215,12 @@ impl App {
         memberships: &[RoomKey],
     ) -> Vec<RoomKey> {
         self.rooms.automatic(tenant, identity, memberships)
+    }
+}
+
+impl Audiences for App {
+    fn audience(&self, event: &Event) -> Option<Audience> {
+        self.server.audience(&self.rooms, event)
     }
 }
 

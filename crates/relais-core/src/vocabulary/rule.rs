@@ -14,8 +14,9 @@ use super::mistake::suggestion;
 use super::reader::{Entry, Node, Table, json, kind, text, texts};
 use super::rooms::{Automatic, RoomKind, template};
 use super::schema::{Field, Fields, Types};
-use super::settings::{Items, RateLimit};
+use super::settings::{Items, rate};
 use super::shape::{Shape, Shapes};
+use crate::limit::Rate;
 
 /// What rules are compiled with.
 pub(super) struct Compiler<'t> {
@@ -39,7 +40,7 @@ pub struct Rule {
     /// Relations to the thing itself that may as well (`owner`, `assignee`, `author`); their capability proves them.
     pub also: Vec<Arc<str>>,
     /// How often a user may.
-    pub limit: Option<RateLimit>,
+    pub limit: Option<Rate>,
     /// What the ack or HTTP answer carries.
     pub reply: Option<Shape>,
     /// The event that carries the reply to the session itself as well.
@@ -102,7 +103,7 @@ impl Rule {
         let roles = compiler.roles_of(table, "roles");
         let also = relations(table);
         let limit = table.text("limit").and_then(|(text, at)| {
-            let parsed = RateLimit::parse(text);
+            let parsed = rate(text);
             parsed.map_err(|problem| table.note(at, problem)).ok()
         });
         let answer = table.text("answer").map(|(name, at)| {

@@ -150,18 +150,20 @@ impl ServerEvents {
         if let Some(audience) = &event.audience {
             return Some(audience.clone());
         }
-        unite(made.filter_map(|one| one.to.as_ref()?.resolve(event, &view)))
+        unite(made.filter_map(|one| one.to.as_ref()?.resolve(event, &view, None)))
     }
 
     pub(super) fn render_record(&self, rooms: &Rooms, record: &Record) -> WireEvents {
-        self.render(&record.event, &View::of_record(rooms, record))
+        let view = View::of_record(rooms, record);
+        self.render(&record.event, &view, Some(&record.audience))
     }
 
     pub(super) fn render_volatile(&self, rooms: &Rooms, volatile: &Volatile) -> WireEvents {
-        self.render(&volatile.event, &View::of_volatile(rooms, volatile))
+        let view = View::of_volatile(rooms, volatile);
+        self.render(&volatile.event, &view, volatile.event.audience.as_ref())
     }
 
-    fn render(&self, event: &Event, view: &View<'_>) -> WireEvents {
+    fn render(&self, event: &Event, view: &View<'_>, whole: Option<&Audience>) -> WireEvents {
         if event.kind == EventKind::RelaySent {
             return relayed(event).into_iter().collect();
         }
@@ -170,7 +172,7 @@ impl ServerEvents {
             let audience = match &one.to {
                 None => None,
                 // Of several choices none applies: this wire event is for nobody.
-                Some(to) => Some(to.resolve(event, view)?),
+                Some(to) => Some(narrow(to.resolve(event, view, whole)?, whole)),
             };
             Some(WireEvent {
                 name: one.name.clone(),
@@ -180,6 +182,20 @@ impl ServerEvents {
         });
         rendered.collect()
     }
+}
+
+/// Keeps a wire event inside the audience of its record, so that no file can show a private message to a room.
+fn narrow(mut own: Audience, whole: Option<&Audience>) -> Audience {
+    let Some(whole) = whole else {
+        return own;
+    };
+    own.to.retain(|key| whole.to.contains(key));
+    if own.to.is_empty() {
+        return whole.clone();
+    }
+    own.except_user = own.except_user.or_else(|| whole.except_user.clone());
+    own.except_session = own.except_session.or_else(|| whole.except_session.clone());
+    own
 }
 
 /// A relay carries its name and data itself.

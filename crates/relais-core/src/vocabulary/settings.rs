@@ -8,44 +8,34 @@ use toml::de::DeValue;
 
 use super::mistake::suggestion;
 use super::reader::{Table, text, texts};
+use crate::limit::Rate;
 
-/// So many in such a period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimit {
-    /// How many.
-    pub count: u32,
-    /// In how many milliseconds.
-    pub period_ms: u64,
-}
-
-impl RateLimit {
-    /// Out of `"50/min"`: a count and `s`, `min` or `h`.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let parsed = text.split_once('/').and_then(|(count, unit)| {
-            let period_ms = match unit.trim() {
-                "s" => 1_000,
-                "min" => 60_000,
-                "h" => 3_600_000,
-                _ => return None,
-            };
-            let count = count.trim().parse().ok().filter(|count| *count > 0)?;
-            Some(Self { count, period_ms })
-        });
-        parsed.ok_or_else(|| {
-            format!("\"{text}\" is not a limit; write a count and a period, such as \"50/min\" (s, min or h)")
-        })
-    }
+/// A rate out of `"50/min"`: a count and `s`, `min` or `h`; all of them at once if need be.
+pub(super) fn rate(text: &str) -> Result<Rate, String> {
+    let parsed = text.split_once('/').and_then(|(count, unit)| {
+        let period_ms = match unit.trim() {
+            "s" => 1_000,
+            "min" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        let count = count.trim().parse().ok().filter(|count| *count > 0)?;
+        Some(Rate::new(count, period_ms))
+    });
+    parsed.ok_or_else(|| {
+        format!(
+            "\"{text}\" is not a limit; write a count and a period, such as \"50/min\" (s, min or h)"
+        )
+    })
 }
 
 /// `[limits]`: what the app wants other than the server's settings. `None`: as the settings say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// New connections of one address (setting: 100 a minute).
-    pub connections: Option<RateLimit>,
-    /// Events of one session (setting: 100 a second).
-    pub events: Option<RateLimit>,
-    /// Events of one session at once (setting: 200).
-    pub burst: Option<u32>,
+    pub connections: Option<Rate>,
+    /// Events of one session (setting: 100 a second, with a burst of 200).
+    pub events: Option<Rate>,
 }
 
 impl Limits {
@@ -55,15 +45,23 @@ impl Limits {
         };
         let limit = |key| {
             let (text, at) = table.text(key)?;
-            let parsed = RateLimit::parse(text);
-            parsed.map_err(|problem| table.note(at, problem)).ok()
+            rate(text).map_err(|problem| table.note(at, problem)).ok()
         };
+        let burst = table.integer("burst", 1..100_001);
+        let burst = burst.and_then(|burst| u32::try_from(burst).ok());
+        let events = limit("events").map(|rate| Rate {
+            burst: burst.unwrap_or(rate.count.saturating_mul(2)),
+            ..rate
+        });
+        if burst.is_some() && events.is_none() {
+            table.note(
+                table.at.start,
+                "\"burst\" is of \"events\"; add events = \"100/s\"",
+            );
+        }
         let limits = Self {
             connections: limit("connections"),
-            events: limit("events"),
-            burst: table
-                .integer("burst", 1..100_001)
-                .and_then(|burst| u32::try_from(burst).ok()),
+            events,
         };
         table.finish();
         limits
