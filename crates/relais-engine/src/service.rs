@@ -37,6 +37,12 @@ pub trait Service: Send + Sync + Sized + 'static {
         let _ = socket;
     }
 
+    /// A session that resumed has caught up: its replay is over and it is on the hub, so that from here on it misses nothing that is
+    /// published. Told once after `connected`, for resumes only; for what no log keeps (who is here now).
+    fn live(self: &Arc<Self>, socket: &Socket<Self>) {
+        let _ = socket;
+    }
+
     /// An event of a client. Decides only: whatever has an effect belongs in the returned future, which may have to wait its turn.
     fn event(self: &Arc<Self>, socket: &Socket<Self>, event: Event<'_>) -> Flow;
 
