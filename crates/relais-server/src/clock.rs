@@ -2,9 +2,10 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use relais_core::ids::Timestamp;
+use relais_core::ids::{Id, Moment, Monotonic, Timestamp};
+use uuid::Uuid;
 
-/// Both clocks, read together.
+/// Both clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     started: Instant,
@@ -18,16 +19,21 @@ impl Clock {
         }
     }
 
-    /// Wall-clock time; it may jump.
-    pub fn wall(&self) -> Timestamp {
+    /// Now, on both.
+    pub fn now(&self) -> Moment {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        Moment {
+            wall: Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)),
+            monotonic: Monotonic(
+                u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            ),
+        }
     }
 
-    /// Milliseconds since the start; it never jumps.
-    pub fn monotonic_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// A fresh id (UUIDv7).
+    pub fn new_id(&self) -> Id {
+        Id(Uuid::now_v7())
     }
 }

@@ -1,16 +1,38 @@
-//! The Relais binary: settings in, a running server out.
+//! The Relais binary: reads the command line and the settings, and does the one thing that was asked.
 
+mod app_files;
+mod banner;
+mod boot;
 mod cli;
 mod clock;
+mod demo;
 mod development;
+mod doctor;
+mod glue;
 mod http;
 mod identity;
 mod log;
 mod origin;
 mod settings;
+mod tasks;
+mod upkeep;
 
-fn main() {
-    let (_task, raw) = cli::parse().unwrap();
-    let s = raw.check().unwrap();
-    log::init(&s).unwrap();
+use std::io::Write as _;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::parse()
+        .map_err(|error| error.to_string())
+        .and_then(|(task, raw)| tasks::run(task, &raw))
+    {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed; the exit code says it too.
+            let _ = writeln!(std::io::stderr(), "relais: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

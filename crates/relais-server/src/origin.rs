@@ -35,9 +35,11 @@ fn authority(origin: &str) -> Option<&str> {
 }
 
 fn is_loopback(origin: &str) -> bool {
-    let Some(authority) = authority(origin) else {
-        return false;
-    };
+    authority(origin).is_some_and(is_loopback_authority)
+}
+
+/// Whether `host` or `host:port` is this machine.
+pub fn is_loopback_authority(authority: &str) -> bool {
     let host = match authority.rsplit_once(':') {
         Some((host, port))
             if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) =>

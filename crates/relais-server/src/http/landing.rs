@@ -6,8 +6,10 @@ use ::http::header::{
 };
 use axum::response::{IntoResponse, Response};
 
+use crate::glue::apps::Apps;
+
 /// What the page shows of an app.
-pub struct Served {
+pub struct Shown {
     /// Name in addresses.
     pub name: String,
     /// Title of its file.
@@ -19,7 +21,7 @@ pub struct Served {
 /// What the page shows.
 pub struct Landing {
     /// All apps.
-    pub apps: Vec<Served>,
+    pub apps: Vec<Shown>,
     /// The app at the root.
     pub root: Option<String>,
     /// Whether tokens are given away.
@@ -29,6 +31,31 @@ pub struct Landing {
 const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 impl Landing {
+    /// The page of these apps.
+    pub fn new(apps: &Apps, development: bool) -> Self {
+        let id = |id: &serde_json::Value| id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+        let shown = apps.iter().map(|served| Shown {
+            name: served.name.to_string(),
+            title: served.app.title.to_string(),
+            demo_users: if development {
+                served
+                    .app
+                    .demo
+                    .users
+                    .iter()
+                    .map(|user| id(&user.id))
+                    .collect()
+            } else {
+                Vec::new()
+            },
+        });
+        Self {
+            apps: shown.collect(),
+            root: apps.root().map(|served| served.name.to_string()),
+            development,
+        }
+    }
+
     /// The page.
     pub fn page(&self, host: &str) -> Response {
         let host = escape(host);
@@ -56,7 +83,7 @@ impl Landing {
         )
     }
 
-    fn app(&self, app: &Served) -> String {
+    fn app(&self, app: &Shown) -> String {
         let name = escape(&app.name);
         let at_root = if self.root.as_deref() == Some(app.name.as_str()) {
             ", also at the root"
@@ -124,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn names_are_shown_as_text_and_never_as_markup() {
-        let served = Served {
+        let served = Shown {
             name: "x".into(),
             title: "<script>alert(1)</script>".into(),
             demo_users: vec!["\"a'".into()],

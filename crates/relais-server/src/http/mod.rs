@@ -1,4 +1,162 @@
-//! HTTP.
+//! Everything that answers HTTP: the engine's endpoints, the routes of the app files, health, metrics, the landing page.
+//!
+//! Comes in: requests from the accept loop, with the peer's address. Goes out: responses; upgrades are the engine's. Decides nothing
+//! about an app: a route of a file becomes a command, and the dispatcher's answer a response.
+
+mod app;
+mod development;
+mod health;
 mod keys;
 mod landing;
 mod problem;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ::http::{Request, header};
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Router, middleware};
+use metrics_exporter_prometheus::PrometheusHandle;
+use relais_core::error::{Code, Error};
+use relais_core::limit::ConnectionLimiter;
+use relais_core::ports::Store;
+use relais_engine::EngineHandle;
+
+use crate::clock::Clock;
+use crate::glue::apps::{Apps, Served};
+use crate::origin;
+use crate::settings::{Origins, Settings};
+
+pub use keys::ApiKeys;
+pub use landing::Landing;
+pub use problem::Problem;
+
+/// Largest body of a request to an app's route, in bytes.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// What all handlers share.
+pub struct Web {
+    /// Apps, with their dispatcher.
+    pub apps: Arc<Apps>,
+    /// The engine.
+    pub engine: EngineHandle,
+    /// For `/readyz`.
+    pub store: Arc<dyn Store>,
+    /// Keys of the team's backend.
+    pub keys: ApiKeys,
+    /// New connections by address; `None`: no limit.
+    pub connections: Option<ConnectionLimiter>,
+    /// Prometheus text.
+    pub prometheus: PrometheusHandle,
+    /// Both clocks.
+    pub clock: Clock,
+    /// The page at `/`.
+    pub landing: Landing,
+    /// The key of development mode, when it is on.
+    pub development_secret: Option<String>,
+    /// Set once the server stops.
+    pub draining: AtomicBool,
+    /// Whether `/metrics` is open to anybody who reaches us: on loopback.
+    pub metrics_open: bool,
+}
+
+/// The whole HTTP side.
+pub fn router(web: Arc<Web>, settings: &Settings) -> Router {
+    let origins: Arc<Origins> = Arc::new(settings.allowed_origins.clone());
+    Router::new()
+        .route("/", get(landing_page))
+        .route("/relais.css", get(async || Landing::style()))
+        .route("/healthz", get(health::process))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::root_metrics))
+        .route("/dev/token", get(development::token))
+        .fallback(by_app)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(origins, origin::guard))
+        .with_state(web)
+}
+
+/// The address that the request came from, set by the accept loop.
+#[derive(Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// The peer of a request.
+fn peer(request: &Request<Body>) -> SocketAddr {
+    let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+    request
+        .extensions()
+        .get::<Peer>()
+        .map_or(unknown, |peer| peer.0)
+}
+
+async fn landing_page(State(web): State<Arc<Web>>, request: Request<Body>) -> Response {
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("localhost");
+    web.landing.page(host)
+}
+
+/// Finds the app of a path, `/{app}/…` first and the root app after it, and what of the app is meant.
+async fn by_app(State(web): State<Arc<Web>>, request: Request<Body>) -> Response {
+    let path = request.uri().path();
+    let Some((app, rest)) = web.apps.of_path(path) else {
+        return not_found();
+    };
+    let (app, rest) = (app.clone(), rest.to_owned());
+    match rest.as_str() {
+        "/socket.io" | "/socket.io/" => engine(&web, &app, request).await,
+        "/metrics" => health::app_metrics(&web, &app, &request),
+        _ => app::route(&web, &app, &rest, request).await,
+    }
+}
+
+/// An Engine.IO request. Refusals are cheap and come before any token is looked at.
+async fn engine(web: &Web, app: &Served, request: Request<Body>) -> Response {
+    let peer = peer(&request);
+    if opens_session(request.uri().query().unwrap_or_default()) {
+        if web.draining.load(Ordering::Relaxed) {
+            return Problem(retry_soon("unable to connect; the server stops")).into_response();
+        }
+        if let Some(limiter) = &web.connections
+            && let Err(wait_ms) = limiter.take(peer.ip(), web.clock.now().monotonic)
+        {
+            return Problem(Error::rate_limited(
+                "too many connections from this address",
+                wait_ms,
+            ))
+            .into_response();
+        }
+    }
+    web.engine
+        .handle(request, app.endpoint, peer)
+        .await
+        .map(Body::new)
+}
+
+/// Whether an Engine.IO request opens a new session: it names none yet.
+fn opens_session(query: &str) -> bool {
+    !query
+        .split('&')
+        .any(|pair| pair.strip_prefix("sid=").is_some_and(|sid| !sid.is_empty()))
+}
+
+fn retry_soon(text: &str) -> Error {
+    Error {
+        retry_after_ms: Some(1_000),
+        ..Error::new(Code::Unavailable, text)
+    }
+}
+
+fn not_found() -> Response {
+    Problem(Error::new(
+        Code::NotFound,
+        "there is nothing at this address",
+    ))
+    .into_response()
+}

@@ -1,0 +1,287 @@
+//! From settings to a running server, and from a stop signal to its end.
+//!
+//! Order of the start: app files, store (with a hub that has no engine yet), dispatchers, engine, HTTP. Order of the stop: `/readyz`
+//! says no, transports are closed over the drain window, what waits is stored, the store is closed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
+use relais_core::dispatch::{Dispatcher, Ports};
+use relais_core::ids::Epoch;
+use relais_core::limit::{ConnectionLimiter, Rate, UserLimiter};
+use relais_core::ports::{Fanout, Sessions, Store, StoreError};
+use relais_core::vocabulary::App;
+use relais_engine::{AcceptLimits, EngineHandle, StartError};
+use relais_store::retention::Retention;
+use relais_store::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use tokio::net::TcpListener;
+use tower::ServiceExt as _;
+
+use crate::app_files::{self, AppsError};
+use crate::clock::Clock;
+use crate::glue::apps::{Apps, Served};
+use crate::glue::ports::Hub;
+use crate::glue::rules;
+use crate::glue::scopes::Scopes;
+use crate::glue::service::Relais;
+use crate::http::{ApiKeys, Landing, Peer, Web, router};
+use crate::identity::{Keys, PidKey};
+use crate::settings::Settings;
+use crate::upkeep::Upkeep;
+use crate::{banner, demo, development};
+
+/// Name of the development key in the data folder.
+pub const DEVELOPMENT_KEY: &str = "development.key";
+
+/// Why the server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// App files.
+    #[error(transparent)]
+    Apps(#[from] AppsError),
+    /// The database.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store, once open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] StartError),
+    /// Metrics.
+    #[error("unable to collect metrics; {0}")]
+    Metrics(#[from] BuildError),
+    /// The development key.
+    #[error("unable to keep a development key in {path}; {reason}")]
+    DevelopmentKey {
+        /// The data folder.
+        path: String,
+        /// Why.
+        reason: io::Error,
+    },
+    /// The address.
+    #[error("unable to listen on {address}; {reason}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        reason: io::Error,
+    },
+}
+
+/// Runs until a stop signal has been carried out.
+pub async fn serve(settings: Settings) -> Result<(), BootError> {
+    let clock = Clock::start();
+    let apps: Vec<Arc<App>> = app_files::load(settings.apps_dir.as_deref())?
+        .into_iter()
+        .map(Arc::new)
+        .collect();
+    let root = root_app(&settings, &apps)?;
+    let secret = secret(&settings)?;
+    let listener =
+        TcpListener::bind(settings.listen)
+            .await
+            .map_err(|reason| BootError::Listen {
+                address: settings.listen,
+                reason,
+            })?;
+    let address = listener.local_addr().unwrap_or(settings.listen);
+
+    let scopes = Arc::new(Scopes::new(
+        apps.iter().map(|app| (app.name.clone(), app.clone())),
+    ));
+    let hub = Arc::new(Hub::new(scopes.clone()));
+    let store = Arc::new(open_store(&settings, hub.clone())?);
+    scopes.set_store(store.clone());
+    let apps = Arc::new(serve_apps(
+        &apps,
+        root.as_deref(),
+        &secret,
+        store.clone(),
+        &hub,
+    ));
+    let service = Arc::new(Relais {
+        apps: apps.clone(),
+        scopes: scopes.clone(),
+        pids: PidKey::derive(&secret),
+        clock,
+        events_per_second_max: settings.events_per_second_max,
+        generations: AtomicU64::new(1),
+    });
+    let prometheus = PrometheusBuilder::new().install_recorder()?;
+    let engine = EngineHandle::start(engine_settings(&settings), service, scopes)?;
+    hub.set_engine(engine.clone());
+    if settings.is_development() {
+        demo::seed(&apps, clock).await;
+    }
+    let web = Arc::new(Web {
+        apps: apps.clone(),
+        engine: engine.clone(),
+        store: store.clone(),
+        keys: ApiKeys::new(&settings.api_keys),
+        connections: settings
+            .connections_per_ip_per_minute_max
+            .map(|count| ConnectionLimiter::new(Rate::new(count, 60_000))),
+        prometheus,
+        clock,
+        landing: Landing::new(&apps, settings.is_development()),
+        development_secret: settings.is_development().then(|| secret.clone()),
+        draining: Default::default(),
+        metrics_open: settings.is_loopback(),
+    });
+    let upkeep = Upkeep::start(apps.clone(), store.clone(), engine.clone(), clock);
+    banner::print(&apps, address, web.development_secret.as_deref(), clock);
+    run(listener, &web, &settings, &engine).await;
+    upkeep.finish().await;
+    engine.stop().await;
+    store.close().await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Serves HTTP until a stop signal, then drains.
+async fn run(listener: TcpListener, web: &Arc<Web>, settings: &Settings, engine: &EngineHandle) {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let routes = router(web.clone(), settings);
+    let handler = move |request: Request<Incoming>, peer: SocketAddr| {
+        let routes = routes.clone();
+        async move {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Peer(peer));
+            match routes.oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        }
+    };
+    let serving = tokio::spawn(relais_engine::serve(
+        listener,
+        AcceptLimits::default(),
+        async { drop(stopped.await) },
+        handler,
+    ));
+    wait_for_stop().await;
+    tracing::info!(
+        seconds = settings.drain_seconds,
+        "stopping: connections are closed over this time"
+    );
+    web.draining.store(true, Ordering::Relaxed);
+    tokio::select! {
+        () = engine.drain(Duration::from_secs(settings.drain_seconds)) => {}
+        () = wait_for_stop() => tracing::warn!("stopping at once, as asked for twice"),
+    }
+    drop(stop);
+    if let Ok(Err(error)) = serving.await {
+        tracing::error!(%error, "the listener failed");
+    }
+}
+
+async fn wait_for_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "unable to wait for signals; only SIGKILL will end this process");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The app for the root: as set, else the first that wants it, else the only one.
+fn root_app(settings: &Settings, apps: &[Arc<App>]) -> Result<Option<Arc<str>>, AppsError> {
+    let Some(wanted) = &settings.app else {
+        let first = apps.iter().find(|app| app.root || apps.len() == 1);
+        return Ok(first.map(|app| app.name.clone()));
+    };
+    match apps.iter().find(|app| *app.name == **wanted) {
+        Some(app) => Ok(Some(app.name.clone())),
+        None => {
+            let known: Vec<&str> = apps.iter().map(|app| &*app.name).collect();
+            Err(AppsError::Root {
+                name: wanted.clone(),
+                known: known.join(", "),
+            })
+        }
+    }
+}
+
+fn secret(settings: &Settings) -> Result<String, BootError> {
+    match &settings.jwt_secret {
+        Some(secret) => Ok(secret.clone()),
+        None => development::kept_secret(&settings.data, DEVELOPMENT_KEY).map_err(|reason| {
+            BootError::DevelopmentKey {
+                path: settings.data.display().to_string(),
+                reason,
+            }
+        }),
+    }
+}
+
+fn open_store(settings: &Settings, hub: Arc<Hub>) -> Result<SqliteStore, OpenError> {
+    let mut options = SqliteOptions::new(&settings.database);
+    options.retention = Retention {
+        window_ms: i64::from(settings.recovery_hours) * 3_600_000,
+        room_records_max: u64::from(settings.recovery_records_max),
+        ..Retention::default()
+    };
+    SqliteStore::open(options, hub, Arc::new(|| Epoch(rand::random::<u32>() >> 1)))
+}
+
+fn serve_apps(
+    apps: &[Arc<App>],
+    root: Option<&str>,
+    secret: &str,
+    store: Arc<dyn Store>,
+    hub: &Arc<Hub>,
+) -> Apps {
+    let keys = Arc::new(Keys::secret(secret));
+    let served = apps.iter().zip(0_u16..).map(|(app, endpoint)| {
+        let ports = Ports {
+            store: store.clone(),
+            fanout: hub.clone() as Arc<dyn Fanout>,
+            sessions: hub.clone() as Arc<dyn Sessions>,
+            audiences: Arc::new(rules::FileAudiences(app.clone())),
+        };
+        Arc::new(Served {
+            name: app.name.clone(),
+            endpoint,
+            app: app.clone(),
+            keys: keys.clone(),
+            dispatcher: Arc::new(Dispatcher::new(ports, rules::of(app))),
+            limits: UserLimiter::default(),
+        })
+    });
+    Apps::new(served.collect(), root)
+}
+
+fn engine_settings(settings: &Settings) -> relais_engine::Settings {
+    let defaults = relais_engine::Settings::default();
+    relais_engine::Settings {
+        shards: if settings.shards == 0 {
+            defaults.shards
+        } else {
+            settings.shards
+        },
+        ping_interval: Duration::from_millis(settings.ping_interval_ms),
+        ping_timeout: Duration::from_millis(settings.ping_timeout_ms),
+        max_payload_bytes: settings.payload_bytes_max,
+        outbox_bytes_max: settings.outbox_bytes_max,
+        outbox_frames_max: settings.outbox_frames_max,
+        ..defaults
+    }
+}

@@ -1,0 +1,10 @@
+//! What holds engine, core and store together: tenants as scopes, audience keys as rooms, records as deliveries, wire events as commands.
+
+pub mod apps;
+pub mod ports;
+mod publication;
+mod recovery;
+pub mod rooms;
+pub mod rules;
+pub mod scopes;
+pub mod service;

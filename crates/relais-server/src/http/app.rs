@@ -1,0 +1,196 @@
+//! Routes out of an app file: credentials, the command that the request asks for, and the dispatcher's answer.
+//!
+//! An API key acts as the team's backend, on the tenant that the header `relais-tenant` names (default: the app's default tenant);
+//! a token acts as its user.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ::http::{HeaderMap, HeaderValue, Request, StatusCode, header, request::Parts};
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use relais_core::command::{Actor, Invocation, Origin};
+use relais_core::error::{Code, Error};
+use relais_core::ids::TenantKey;
+use relais_core::vocabulary::{Asker, Match, Parameters, Route};
+use serde_json::Value;
+
+use super::{BODY_BYTES_MAX, Problem, Web, not_found, peer};
+use crate::glue::apps::Served;
+use crate::glue::service::token_of_query;
+use crate::identity::{bearer, find_token};
+
+/// The tenant that a request with an API key is about.
+const TENANT_HEADER: &str = "relais-tenant";
+
+/// Answers a request for a path of this app, `path` being without the app's name.
+pub async fn route(
+    web: &Web,
+    served: &Arc<Served>,
+    path: &str,
+    request: Request<Body>,
+) -> Response {
+    let peer = peer(&request).ip();
+    let (parts, body) = request.into_parts();
+    match served.app.http.find(parts.method.as_str(), path) {
+        Match::Unknown => not_found(),
+        Match::OtherMethods(methods) => other_methods(&methods),
+        Match::Route(route, parameters) => {
+            match answer(web, served, (&route, &parameters), (&parts, body), peer).await {
+                Ok(response) => response,
+                Err(error) => {
+                    if error.code == Code::Internal {
+                        tracing::error!(route = %route.path, %error, "unable to answer a request");
+                    }
+                    Problem(error).into_response()
+                }
+            }
+        }
+    }
+}
+
+fn other_methods(methods: &[Arc<str>]) -> Response {
+    let mut response = StatusCode::METHOD_NOT_ALLOWED.into_response();
+    if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    response
+}
+
+async fn answer(
+    web: &Web,
+    served: &Arc<Served>,
+    (route, parameters): (&Arc<Route>, &Parameters<'_>),
+    (parts, body): (&Parts, Body),
+    peer: IpAddr,
+) -> Result<Response, Error> {
+    let (actor, tenant) = authenticate(web, served, parts, peer)?;
+    route.permit(&actor)?;
+    let body = read_json(body).await?;
+    let asker = Asker {
+        actor: &actor,
+        tenant: &tenant.tenant,
+    };
+    let query = parts.uri.query().unwrap_or_default();
+    let request = served
+        .app
+        .request(route, parameters, query, body.as_ref(), asker)?;
+    let now = web.clock.now();
+    if let (Some(limit), Actor::User(identity)) = (request.limit(), &actor) {
+        served.limits.take(
+            &tenant,
+            &identity.person.id,
+            request.subject(),
+            limit,
+            now.monotonic,
+        )?;
+    }
+    let invocation = Invocation {
+        tenant,
+        actor: actor.clone(),
+        origin: Origin::Http,
+        now,
+        new_id: web.clock.new_id(),
+        command: request.command.clone(),
+    };
+    // In a task of its own: a client that goes away must not stop a command between its commit and what follows it.
+    let dispatcher = served.dispatcher.clone();
+    let facts = tokio::spawn(async move { dispatcher.dispatch(invocation).await })
+        .await
+        .map_err(|_| Error::new(Code::Internal, "unable to answer; the command failed"))??;
+    let status = StatusCode::from_u16(route.status).unwrap_or(StatusCode::OK);
+    Ok((status, json_headers(), request.body(&facts)).into_response())
+}
+
+fn json_headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers
+}
+
+/// Who asks: the backend by its key, or a user by a token.
+fn authenticate(
+    web: &Web,
+    served: &Served,
+    parts: &Parts,
+    peer: IpAddr,
+) -> Result<(Actor, TenantKey), Error> {
+    let now = web.clock.now();
+    web.keys.check_delay(peer, now.monotonic.0)?;
+    let authorization = text_of(&parts.headers, header::AUTHORIZATION.as_str());
+    let query = token_of_query(parts.uri.query().unwrap_or_default());
+    let credential = find_token(None, authorization, query.as_deref())?;
+    if web.keys.matches(&credential) {
+        web.keys.succeeded(peer);
+        let tenant = text_of(&parts.headers, TENANT_HEADER).map(str::to_owned);
+        let tenant = tenant.or_else(|| {
+            served
+                .app
+                .identity
+                .tenant_default
+                .as_deref()
+                .map(str::to_owned)
+        });
+        let tenant = match (tenant, served.app.identity.tenant.is_empty()) {
+            (Some(tenant), _) => tenant,
+            (None, true) => "default".to_owned(),
+            (None, false) => {
+                let text =
+                    format!("unable to answer; say the tenant in the header {TENANT_HEADER}");
+                return Err(Error::new(Code::TenantRequired, text));
+            }
+        };
+        return Ok((Actor::Backend, TenantKey::new(served.name.clone(), tenant)));
+    }
+    match served.keys.prove(&credential, &served.name, now.wall) {
+        Ok(claims) => {
+            let (tenant, identity) = served.app.identity(&claims)?;
+            let tenant = TenantKey::new(served.name.clone(), tenant);
+            Ok((Actor::User(Arc::new(identity)), tenant))
+        }
+        Err(error) if error.code == Code::TokenInvalid => {
+            Err(web.keys.failed(peer, now.monotonic.0))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Demands an API key.
+pub fn require_key(web: &Web, headers: &HeaderMap, peer: IpAddr) -> Result<(), Error> {
+    let now_ms = web.clock.now().monotonic.0;
+    web.keys.check_delay(peer, now_ms)?;
+    match text_of(headers, header::AUTHORIZATION.as_str()).and_then(bearer) {
+        None => Err(Error::new(
+            Code::TokenMissing,
+            "unable to answer; it takes an API key",
+        )),
+        Some(key) if web.keys.matches(key) => Ok(()),
+        Some(_) => Err(web.keys.failed(peer, now_ms)),
+    }
+}
+
+fn text_of<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+async fn read_json(body: Body) -> Result<Option<Value>, Error> {
+    let too_large = |_| {
+        Error::new(
+            Code::TooLarge,
+            format!("unable to read; a body has at most {BODY_BYTES_MAX} bytes"),
+        )
+    };
+    let bytes = axum::body::to_bytes(body, BODY_BYTES_MAX)
+        .await
+        .map_err(too_large)?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|_| Error::new(Code::InvalidPayload, "unable to read; the body is not JSON"))
+}

@@ -1,0 +1,152 @@
+//! What has to be done again and again: ends of graces and typing, presence to be stored, the log to be trimmed, gauges.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use relais_core::ids::{SessionId, TenantKey};
+use relais_engine::EngineHandle;
+use relais_store::sqlite::SqliteStore;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::clock::Clock;
+use crate::glue::apps::Apps;
+
+const TICK: Duration = Duration::from_millis(200);
+const PERSIST: Duration = Duration::from_secs(1);
+const RETAIN: Duration = Duration::from_secs(60);
+
+/// The tasks, until [`Upkeep::finish`].
+pub struct Upkeep {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    apps: Arc<Apps>,
+    clock: Clock,
+}
+
+impl Upkeep {
+    /// Starts them.
+    pub fn start(
+        apps: Arc<Apps>,
+        store: Arc<SqliteStore>,
+        engine: EngineHandle,
+        clock: Clock,
+    ) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let tasks = vec![
+            tokio::spawn(tick(apps.clone(), engine, clock, stopped.clone())),
+            tokio::spawn(persist(apps.clone(), clock, stopped.clone())),
+            tokio::spawn(retain(apps.clone(), store, clock, stopped)),
+        ];
+        Self {
+            stop,
+            tasks,
+            apps,
+            clock,
+        }
+    }
+
+    /// Stops them, and stores what still waits.
+    pub async fn finish(self) {
+        // Nobody listening means that every task has ended already.
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the upkeep failed");
+            }
+        }
+        store_presence(&self.apps, self.clock).await;
+    }
+}
+
+/// Waits for the next turn; `false` when the server stops.
+async fn next(turns: &mut tokio::time::Interval, stopped: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        _ = turns.tick() => true,
+        _ = stopped.wait_for(|stopped| *stopped) => false,
+    }
+}
+
+fn turns(period: Duration) -> tokio::time::Interval {
+    let mut turns = interval(period);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    turns
+}
+
+async fn tick(
+    apps: Arc<Apps>,
+    engine: EngineHandle,
+    clock: Clock,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut turns = turns(TICK);
+    while next(&mut turns, &mut stopped).await {
+        for served in apps.iter() {
+            served.dispatcher.tick(clock.now());
+        }
+        gauges(&engine);
+    }
+}
+
+fn gauges(engine: &EngineHandle) {
+    let stats = engine.stats();
+    metrics::gauge!("relais_connections").set(stats.connections as f64);
+    metrics::gauge!("relais_websockets").set(stats.websockets as f64);
+    metrics::gauge!("relais_sessions").set(stats.sessions as f64);
+    metrics::counter!("relais_connections_total").absolute(stats.connections_total);
+    metrics::counter!("relais_resumed_total").absolute(stats.resumed_total);
+    metrics::counter!("relais_events_in_total").absolute(stats.events_in_total);
+    metrics::counter!("relais_events_out_total").absolute(stats.events_out_total);
+    metrics::counter!("relais_bytes_out_total").absolute(stats.bytes_out_total);
+    metrics::counter!("relais_volatile_dropped_total").absolute(stats.volatile_dropped_total);
+    metrics::counter!("relais_inbox_full_total").absolute(stats.inbox_full_total);
+    metrics::counter!("relais_slow_consumers_total").absolute(stats.slow_consumers_total);
+    metrics::counter!("relais_protocol_errors_total").absolute(stats.protocol_errors_total);
+    metrics::counter!("relais_heartbeats_missed_total").absolute(stats.heartbeats_missed_total);
+    metrics::counter!("relais_catch_ups_total").absolute(stats.catch_ups_total);
+}
+
+async fn persist(apps: Arc<Apps>, clock: Clock, mut stopped: watch::Receiver<bool>) {
+    let mut turns = turns(PERSIST);
+    while next(&mut turns, &mut stopped).await {
+        store_presence(&apps, clock).await;
+    }
+}
+
+async fn store_presence(apps: &Apps, clock: Clock) {
+    for served in apps.iter() {
+        loop {
+            match served.dispatcher.persist(clock.now()).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(app = %served.name, %error, "unable to store presence; it waits");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn retain(
+    apps: Arc<Apps>,
+    store: Arc<SqliteStore>,
+    clock: Clock,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut turns = turns(RETAIN);
+    while next(&mut turns, &mut stopped).await {
+        let alive = |tenant: &TenantKey, session: &SessionId| {
+            apps.named(&tenant.app)
+                .is_some_and(|served| !served.dispatcher.rooms_of(tenant, session).is_empty())
+        };
+        match store.retain(clock.now().wall, &alive).await {
+            Ok(retained) if retained.records > 0 => {
+                tracing::debug!(records = retained.records, "trimmed the log")
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "unable to trim the log"),
+        }
+    }
+}
