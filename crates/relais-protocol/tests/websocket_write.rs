@@ -1,0 +1,77 @@
+//! The bytes of the frames that a server sends.
+
+use proptest::prelude::*;
+use relais_protocol::websocket::write::{
+    header_len, write_close, write_close_empty, write_frame, write_ping, write_pong,
+};
+use relais_protocol::websocket::{CloseCode, FrameBuilder, Opcode};
+
+fn written(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(&mut out);
+    out
+}
+
+#[test]
+fn frames_are_those_of_the_rfc() {
+    assert_eq!(
+        written(|out| write_frame(out, Opcode::Text, b"Hello")),
+        b"\x81\x05Hello"
+    );
+    assert_eq!(
+        written(|out| write_frame(out, Opcode::Binary, &[7; 256]))[..4],
+        [0x82, 0x7e, 0x01, 0x00]
+    );
+    assert_eq!(
+        written(|out| write_frame(out, Opcode::Binary, &[7; 65_536]))[..10],
+        [0x82, 0x7f, 0, 0, 0, 0, 0, 1, 0, 0]
+    );
+    assert_eq!(written(|out| write_ping(out, b"Hello")), b"\x89\x05Hello");
+    assert_eq!(written(|out| write_pong(out, b"Hello")), b"\x8a\x05Hello");
+    assert_eq!(written(|out| write_close_empty(out)), b"\x88\x00");
+    assert_eq!(
+        written(|out| write_close(out, CloseCode::SLOW_CONSUMER, "slow consumer")),
+        b"\x88\x0f\x0f\xa8slow consumer"
+    );
+    assert_eq!(
+        written(|out| write_close(out, CloseCode::RESTART, "")),
+        b"\x88\x02\x03\xf4"
+    );
+}
+
+#[test]
+fn a_long_close_reason_is_cut_between_two_characters() {
+    let reason = format!("{}é", "x".repeat(122));
+    let frame = written(|out| write_close(out, CloseCode::POLICY, &reason));
+    assert_eq!(frame.len(), 2 + 2 + 122);
+    assert!(std::str::from_utf8(&frame[4..]).is_ok());
+}
+
+#[test]
+fn codes_that_invite_a_reconnect_are_told_from_those_that_do_not() {
+    for code in [
+        CloseCode::INTERNAL_ERROR,
+        CloseCode::RESTART,
+        CloseCode::SLOW_CONSUMER,
+    ] {
+        assert!(code.is_retryable());
+    }
+    for code in [CloseCode::NORMAL, CloseCode::POLICY, CloseCode::TOO_BIG] {
+        assert!(!code.is_retryable());
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_built_frame_equals_a_written_one(
+        bytes in prop_oneof![0..200usize, 65_500..65_600usize],
+        expected in 0..100usize,
+    ) {
+        let payload = vec![b'p'; bytes];
+        let mut builder = FrameBuilder::new(Opcode::Text, expected);
+        builder.payload().extend_from_slice(&payload);
+        let built = builder.finish();
+        prop_assert_eq!(built.len(), header_len(bytes) + bytes);
+        prop_assert_eq!(&built[..], written(|out| write_frame(out, Opcode::Text, &payload)));
+    }
+}
