@@ -13,14 +13,14 @@ fn decode(text: &str) -> Result<Packet<'_>, DecodeError> {
 }
 
 fn event(text: &str) -> Event<'_> {
-    match decode(text).unwrap().body {
+    match decode(text).expect("a packet").body {
         Body::Event(event) => event,
         other => panic!("{text} is {other:?}"),
     }
 }
 
 fn ack(text: &str) -> Ack<'_> {
-    match decode(text).unwrap().body {
+    match decode(text).expect("a packet").body {
         Body::Ack(ack) => ack,
         other => panic!("{text} is {other:?}"),
     }

@@ -9,7 +9,7 @@ use relais_protocol::socketio::{Body, Limits, Packet};
 fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut out = Vec::new();
     write(&mut out);
-    String::from_utf8(out).unwrap()
+    String::from_utf8(out).expect("packets are text")
 }
 
 const EVENT: EventOut<'static> = EventOut {

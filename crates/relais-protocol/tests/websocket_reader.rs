@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use relais_protocol::websocket::{Limits, Message, Reader};
 
 fn read_once(bytes: &[u8]) -> Vec<Owned> {
-    read_all(&mut Reader::new(), bytes, &Limits::default()).unwrap()
+    read_all(&mut Reader::new(), bytes, &Limits::default()).expect("honest frames")
 }
 
 #[test]

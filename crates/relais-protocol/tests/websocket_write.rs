@@ -28,7 +28,7 @@ fn frames_are_those_of_the_rfc() {
     );
     assert_eq!(written(|out| write_ping(out, b"Hello")), b"\x89\x05Hello");
     assert_eq!(written(|out| write_pong(out, b"Hello")), b"\x8a\x05Hello");
-    assert_eq!(written(|out| write_close_empty(out)), b"\x88\x00");
+    assert_eq!(written(write_close_empty), b"\x88\x00");
     assert_eq!(
         written(|out| write_close(out, CloseCode::SLOW_CONSUMER, "slow consumer")),
         b"\x88\x0f\x0f\xa8slow consumer"
