@@ -101,6 +101,7 @@ pub async fn serve(settings: Settings) -> Result<(), BootError> {
     let store = Arc::new(open_store(&settings, hub.clone())?);
     scopes.set_store(store.clone());
     let apps = Arc::new(serve_apps(
+        &settings,
         &apps,
         root.as_deref(),
         &secret,
@@ -126,9 +127,6 @@ pub async fn serve(settings: Settings) -> Result<(), BootError> {
         engine: engine.clone(),
         store: store.clone(),
         keys: ApiKeys::new(&settings.api_keys),
-        connections: settings
-            .connections_per_ip_per_minute_max
-            .map(|count| ConnectionLimiter::new(Rate::new(count, 60_000))),
         prometheus,
         clock,
         landing: Landing::new(&apps, settings.is_development()),
@@ -243,6 +241,7 @@ fn open_store(settings: &Settings, hub: Arc<Hub>) -> Result<SqliteStore, OpenErr
 }
 
 fn serve_apps(
+    settings: &Settings,
     apps: &[Arc<App>],
     root: Option<&str>,
     secret: &str,
@@ -250,6 +249,8 @@ fn serve_apps(
     hub: &Arc<Hub>,
 ) -> Apps {
     let keys = Arc::new(Keys::secret(secret));
+    let per_minute = settings.connections_per_ip_per_minute_max;
+    let connections = per_minute.map(|count| Rate::new(count, 60_000));
     let served = apps.iter().zip(0_u16..).map(|(app, endpoint)| {
         let ports = Ports {
             store: store.clone(),
@@ -264,6 +265,11 @@ fn serve_apps(
             keys: keys.clone(),
             dispatcher: Arc::new(Dispatcher::new(ports, rules::of(app))),
             limits: UserLimiter::default(),
+            connections: app
+                .limits
+                .connections
+                .or(connections)
+                .map(ConnectionLimiter::new),
         })
     });
     Apps::new(served.collect(), root)

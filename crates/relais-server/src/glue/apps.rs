@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use relais_core::dispatch::Dispatcher;
 use relais_core::ids::Moment;
-use relais_core::limit::UserLimiter;
+use relais_core::limit::{ConnectionLimiter, UserLimiter};
 use relais_core::vocabulary::App;
 
 use crate::identity::Keys;
@@ -23,6 +23,8 @@ pub struct Served {
     pub dispatcher: Arc<Dispatcher>,
     /// Limits that its file sets for single events of a user.
     pub limits: UserLimiter,
+    /// New connections by address; `None`: no limit.
+    pub connections: Option<ConnectionLimiter>,
 }
 
 impl Served {

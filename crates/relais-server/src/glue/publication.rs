@@ -29,7 +29,7 @@ pub fn durable(tenant: &Tenant, record: &Arc<Record>) -> Arc<Delivery> {
 pub fn volatile(tenant: &Tenant, event: Volatile) -> Arc<Delivery> {
     Arc::new(Delivery::volatile(
         tenant.scope,
-        rendered(tenant, What::Volatile(event)),
+        rendered(tenant, What::Volatile(Box::new(event))),
     ))
 }
 
@@ -43,7 +43,7 @@ fn rendered(tenant: &Tenant, what: What) -> Arc<dyn Publication> {
 
 enum What {
     Record(Arc<Record>),
-    Volatile(Volatile),
+    Volatile(Box<Volatile>),
 }
 
 struct Rendered {

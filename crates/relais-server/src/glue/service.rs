@@ -160,9 +160,9 @@ impl Relais {
             .app
             .automatic_rooms(&tenant.key.tenant, &identity, &kept);
         let identity = Arc::new(identity);
-        let bucket = self
-            .events_per_second_max
-            .map(|rate| TokenBucket::new(Rate::per_second(rate)));
+        let rate = served.app.limits.events;
+        let rate = rate.or_else(|| self.events_per_second_max.map(Rate::per_second));
+        let bucket = rate.map(TokenBucket::new);
         Ok(Session {
             served,
             tenant,

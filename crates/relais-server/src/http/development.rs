@@ -103,7 +103,7 @@ fn claims(
 fn demo_claims(app: &Served, user: &str) -> Map<String, Value> {
     let is_user = |id: &Value| {
         id.as_str()
-            .map_or_else(|| id.to_string() == user, |id| id == user)
+            .map_or_else(|| *id.to_string() == *user, |id| id == user)
     };
     let known = app.app.demo.users.iter().find(|known| is_user(&known.id));
     known.map(|known| known.claims.clone()).unwrap_or_default()

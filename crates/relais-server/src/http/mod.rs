@@ -22,7 +22,6 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use metrics_exporter_prometheus::PrometheusHandle;
 use relais_core::error::{Code, Error};
-use relais_core::limit::ConnectionLimiter;
 use relais_core::ports::Store;
 use relais_engine::EngineHandle;
 
@@ -48,8 +47,6 @@ pub struct Web {
     pub store: Arc<dyn Store>,
     /// Keys of the team's backend.
     pub keys: ApiKeys,
-    /// New connections by address; `None`: no limit.
-    pub connections: Option<ConnectionLimiter>,
     /// Prometheus text.
     pub prometheus: PrometheusHandle,
     /// Both clocks.
@@ -123,7 +120,7 @@ async fn engine(web: &Web, app: &Served, request: Request<Body>) -> Response {
         if web.draining.load(Ordering::Relaxed) {
             return Problem(retry_soon("unable to connect; the server stops")).into_response();
         }
-        if let Some(limiter) = &web.connections
+        if let Some(limiter) = &app.connections
             && let Err(wait_ms) = limiter.take(peer.ip(), web.clock.now().monotonic)
         {
             return Problem(Error::rate_limited(
