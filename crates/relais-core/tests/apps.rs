@@ -13,6 +13,8 @@ fn app(name: &str) -> App {
 }
 
 #[test]
-fn bam_is_an_app() {
-    assert_eq!(&*app("bam").name, "bam");
+fn each_app_file_is_an_app_of_its_own_name() {
+    for name in ["studio", "wedding", "bam", "classroom", "stories"] {
+        assert_eq!(&*app(name).name, name);
+    }
 }

@@ -399,12 +399,11 @@ impl Reading<'_, '_> {
                 let whole = self.values.whole()?.clone();
                 Some(Cow::Owned(Value::Object(whole)))
             }
-            Source::Gather(indexes) => {
-                let fields = indexes.iter().filter_map(|index| {
-                    let name = self.rule.fields.0.get(*index)?.name.to_string();
-                    Some((name, self.values.get(*index)?.clone()))
-                });
-                Some(Cow::Owned(Value::Object(fields.collect())))
+            Source::Gather(parts) => {
+                let part = |(name, source): &(Box<str>, Source)| {
+                    Some((name.to_string(), self.read(source)?.into_owned()))
+                };
+                Some(Cow::Owned(parts.iter().filter_map(part).collect()))
             }
             Source::Constant(value) => Some(Cow::Borrowed(value)),
         }

@@ -108,9 +108,7 @@ impl Routes {
             routes.0.push(Arc::new(route));
         }
         // Stable: a literal segment outranks a parameter, as far to the left as they differ.
-        routes
-            .0
-            .sort_by(|one, other| one.precedence().cmp(&other.precedence()));
+        routes.0.sort_by_key(|route| route.precedence());
         routes
     }
 
@@ -420,7 +418,8 @@ fn typed(text: &str, field: &Field) -> Value {
 
 /// Undoes percent-encoding (and `+` in queries); `None` where it is broken or no UTF-8.
 fn decode(text: &str, plus: bool) -> Option<Cow<'_, str>> {
-    if !text.contains('%') && !(plus && text.contains('+')) {
+    let encoded = text.contains('%') || (plus && text.contains('+'));
+    if !encoded {
         return Some(Cow::Borrowed(text));
     }
     let mut decoded = Vec::with_capacity(text.len());

@@ -60,8 +60,8 @@ pub(super) enum Source {
     Field(usize, Box<[Box<str>]>),
     /// All that came, as it came.
     Whole,
-    /// An object of some fields.
-    Gather(Vec<usize>),
+    /// An object of some fields, each under its own (last) name.
+    Gather(Vec<(Box<str>, Source)>),
     Constant(Value),
 }
 
@@ -113,6 +113,12 @@ impl Rule {
             name.into()
         });
         let operation = operation?;
+        let about_one = operation.name.starts_with("item.")
+            || matches!(operation.name, "message.edit" | "message.delete");
+        if let Some(entry) = table.entry("also").filter(|_| !about_one) {
+            let text = format!("{} takes no \"also\"; nobody owns it", operation.name);
+            table.note(entry.at.start, text);
+        }
         let places = compiler.rooms_of(table, operation, room, &fields);
         let to = compiler.targets_of(table, operation, to, &fields);
         let item = compiler.item_of(table, operation, item);
@@ -323,6 +329,12 @@ impl<'t> Compiler<'t> {
             return Err(format!("unknown room \"{kind}\"{help}"));
         }
         let given = match template(rest)? {
+            // Whoever asks, whatever a payload says.
+            ("", Some("actor"), "") if kind == "user" => return Ok(Place::Actor),
+            ("", Some("actor"), "") => match room.and_then(|room| room.parameter.as_ref()) {
+                Some(_) => return Ok(Place::Room(kind.into(), RoomId::Actor)),
+                None => return Err(format!("\"{word}\" is nobody's")),
+            },
             ("", Some(path), "") => Some(source(path, fields)?),
             ("", None, "") => None,
             _ => {
@@ -440,10 +452,8 @@ fn mapped<'t>(table: &Table<'t>, node: Node<'t>, fields: &Fields) -> Result<Sour
                 let Some((name, _)) = text(table.reader, "map", one) else {
                     continue;
                 };
-                match source(name, fields)? {
-                    Source::Field(index, steps) if steps.is_empty() => gathered.push(index),
-                    _ => return Err(format!("\"{name}\": a list gathers whole fields")),
-                }
+                let last = name.rsplit('.').next().unwrap_or(name);
+                gathered.push((last.into(), source(name, fields)?));
             }
             Ok(Source::Gather(gathered))
         }

@@ -88,21 +88,19 @@ impl ServerEvents {
             let Some(one) = Table::of(table.reader, entry) else {
                 continue;
             };
-            let event = ServerEvent::read(entry.key, &one, shapes, roles);
-            one.finish();
-            let Some(event) = event else {
-                continue;
-            };
-            let list = match event.on {
-                On::Event(kind) => &mut events.by_kind[kind as usize],
-                On::Connected | On::Ready => &mut events.session,
-            };
-            if list.len() >= WIRE_EVENTS_MAX {
-                let text = format!("at most {WIRE_EVENTS_MAX} events can come of one thing");
-                table.note(entry.at.start, text);
-                continue;
+            for event in ServerEvent::read(entry.key, &one, shapes, roles) {
+                let list = match event.on {
+                    On::Event(kind) => &mut events.by_kind[kind as usize],
+                    On::Connected | On::Ready => &mut events.session,
+                };
+                if list.len() >= WIRE_EVENTS_MAX {
+                    let text = format!("at most {WIRE_EVENTS_MAX} events can come of one thing");
+                    table.note(entry.at.start, text);
+                    continue;
+                }
+                list.push(event);
             }
-            list.push(event);
+            one.finish();
         }
         // `connected` first, whatever the order of the file.
         events
@@ -164,10 +162,14 @@ impl ServerEvents {
     }
 
     fn render(&self, event: &Event, view: &View<'_>, whole: Option<&Audience>) -> WireEvents {
-        if event.kind == EventKind::RelaySent {
+        let mut wanted = self
+            .of(event.kind)
+            .iter()
+            .filter(|one| one.wants(view))
+            .peekable();
+        if event.kind == EventKind::RelaySent && wanted.peek().is_none() {
             return relayed(event).into_iter().collect();
         }
-        let wanted = self.of(event.kind).iter().filter(|one| one.wants(view));
         let rendered = wanted.filter_map(|one| {
             let audience = match &one.to {
                 None => None,
@@ -198,7 +200,7 @@ fn narrow(mut own: Audience, whole: Option<&Audience>) -> Audience {
     own
 }
 
-/// A relay carries its name and data itself.
+/// A relay carries its name and data itself, unless the file has a map for it.
 fn relayed(event: &Event) -> Option<WireEvent> {
     Some(WireEvent {
         name: event.body.get("event")?.as_str()?.into(),
@@ -208,39 +210,48 @@ fn relayed(event: &Event) -> Option<WireEvent> {
 }
 
 impl ServerEvent {
+    /// One for each kind of event that `on` names.
     fn read<'t>(
         name: &'t str,
         table: &Table<'t>,
         shapes: &Shapes<'t>,
         roles: &[&'t str],
+    ) -> Vec<Self> {
+        if table.entry("on").is_none() {
+            let text = "\"on\" is missing; for example on = \"message.sent\"";
+            table.note(table.at.start, text);
+        }
+        if table.entry("data").is_none() {
+            let text = "\"data\" is missing; for example data = { id = \"id\" }";
+            table.note(table.at.start, text);
+        }
+        // Known keys, even where `on` is wrong.
+        let _ = (table.entry("to"), table.entry("only"));
+        let sources = table.texts("on").unwrap_or_default().into_iter();
+        let one = |(of, at)| Self::on(name, of, source(table, of, at)?, table, shapes, roles);
+        sources.filter_map(one).collect()
+    }
+
+    fn on<'t>(
+        name: &'t str,
+        of: &str,
+        on: On,
+        table: &Table<'t>,
+        shapes: &Shapes<'t>,
+        roles: &[&'t str],
     ) -> Option<Self> {
-        let on = table.required_text("on", "on = \"message.sent\"");
-        let found = on.and_then(|(text, at)| source(table, text, at));
-        // The other keys are marked as known even where `on` is wrong.
-        let (to, only, data) = (table.entry("to"), table.entry("only"), table.entry("data"));
-        let ((of, _), on) = (on?, found?);
         let facts: &[Fact] = match on {
             On::Event(kind) => catalogue::event_facts(kind),
             On::Connected | On::Ready => catalogue::SESSION,
         };
+        let (to, only) = (table.entry("to"), table.entry("only"));
         if let (Some(entry), On::Connected | On::Ready) = (to, on) {
-            table.note(
-                entry.at.start,
-                "what opens a session goes to that session; remove \"to\"",
-            );
+            let text = "what opens a session goes to that session; remove \"to\"";
+            table.note(entry.at.start, text);
         }
         let to = to.map(|entry| To::compile(shapes, entry, roles, facts, of));
         let only = only.map_or_else(Vec::new, |entry| selectors(table, entry, shapes, facts, of));
-        let data = match data {
-            Some(entry) => shapes.compile(entry.node, facts, of)?,
-            None => {
-                table.note(
-                    table.at.start,
-                    "\"data\" is missing; for example data = { id = \"id\" }",
-                );
-                return None;
-            }
-        };
+        let data = shapes.compile(table.entry("data")?.node, facts, of)?;
         Some(Self {
             name: name.into(),
             on,

@@ -211,7 +211,7 @@ impl<'v> View<'v> {
         }
     }
 
-    fn room_part(&self, part: &RoomPart) -> Option<String> {
+    pub(super) fn room_part(&self, part: &RoomPart) -> Option<String> {
         let from_body;
         let room = match self.room {
             Some(room) => room,
