@@ -10,8 +10,12 @@
 
 mod device;
 mod look;
+#[cfg(test)]
+mod model;
 mod past;
 mod saved;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

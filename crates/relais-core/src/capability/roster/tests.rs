@@ -1,0 +1,185 @@
+//! Rules that are easier seen at the roster itself than through the dispatcher.
+
+use super::*;
+use crate::event::What;
+
+fn person(name: &str) -> Person {
+    Person {
+        id: UserId::text(name),
+        name: name.into(),
+        role: None,
+    }
+}
+
+fn sid(session: &str) -> SessionId {
+    SessionId(session.into())
+}
+
+fn room(id: &str) -> RoomKey {
+    RoomKey::new("bam", id)
+}
+
+fn at(ms: u64) -> Moment {
+    Moment {
+        wall: crate::ids::Timestamp(ms as i64),
+        monotonic: Monotonic(ms),
+    }
+}
+
+fn arrival(name: &str, session: &str) -> Arrival {
+    Arrival {
+        session: sid(session),
+        generation: 1,
+        person: person(name),
+        rooms: vec![room("1")],
+    }
+}
+
+fn roster(contacts: Contacts) -> Roster {
+    Roster::new(Arc::new(Rules {
+        contacts,
+        past_max: 8,
+        ..Rules::default()
+    }))
+}
+
+fn whats(told: &[Transition]) -> Vec<What> {
+    told.iter().map(|one| one.what.clone()).collect()
+}
+
+fn set(roster: &mut Roster, session: &str, status: &str) -> (String, usize) {
+    let user = UserId::text("alice");
+    let session = sid(session);
+    let set = roster.set_status(&user, Some(&session), &status.into(), None, at(9));
+    let (shown, told) = set.unwrap();
+    (shown.status.to_string(), told.len())
+}
+
+#[test]
+fn busy_on_one_device_is_busy_and_away_only_counts_when_all_are_away() {
+    let mut roster = roster(Contacts::Rooms);
+    roster.arrive(arrival("alice", "a1"), at(0));
+    roster.arrive(arrival("alice", "a2"), at(0));
+    assert_eq!(set(&mut roster, "a1", "away"), ("online".into(), 0));
+    assert_eq!(set(&mut roster, "a2", "away"), ("away".into(), 1));
+    assert_eq!(set(&mut roster, "a1", "busy"), ("busy".into(), 1));
+    assert_eq!(set(&mut roster, "a2", "online"), ("busy".into(), 0));
+    let told = roster.depart(&sid("a1"), 1, Departure::Clean, at(10));
+    assert_eq!(whats(&told.unwrap()), [What::Changed]);
+    assert_eq!(
+        &*roster.user(&UserId::text("alice")).unwrap().status,
+        "online"
+    );
+}
+
+#[test]
+fn the_custom_text_is_that_of_the_device_that_set_the_status_last() {
+    let mut roster = roster(Contacts::Rooms);
+    roster.arrive(arrival("alice", "a1"), at(0));
+    roster.arrive(arrival("alice", "a2"), at(0));
+    let user = UserId::text("alice");
+    for (session, text, ms) in [("a1", "lunch", 1), ("a2", "dinner", 2)] {
+        let busy = "busy".into();
+        let told = roster.set_status(&user, Some(&sid(session)), &busy, Some(text), at(ms));
+        assert_eq!(told.unwrap().0.custom_status.as_deref(), Some(text));
+    }
+}
+
+#[test]
+fn a_silent_client_is_gone_at_once_and_may_still_come_back() {
+    let mut roster = roster(Contacts::Tenant);
+    roster.arrive(arrival("alice", "a1"), at(0));
+    let told = roster.depart(&sid("a1"), 1, Departure::Silent, at(5));
+    let expected = [What::Left(room("1")), What::Offline, What::Changed];
+    assert_eq!(whats(&told.unwrap()), expected);
+    assert!(!roster.has_ended(&sid("a1")));
+    assert_eq!(
+        roster.heard_at(&sid("a1"), Monotonic(9)),
+        Some(Monotonic(5))
+    );
+}
+
+#[test]
+fn offline_tells_when_the_user_was_last_seen_not_when_the_grace_was_over() {
+    let mut roster = roster(Contacts::Tenant);
+    roster.arrive(arrival("alice", "a1"), at(0));
+    assert_eq!(
+        roster.depart(&sid("a1"), 1, Departure::Lost, at(700)),
+        Some(vec![])
+    );
+    let told = roster.tick(at(5_700));
+    assert_eq!(told.len(), 3);
+    assert_eq!(told[1].shown.last_seen, crate::ids::Timestamp(700));
+    assert!(!told[1].shown.online);
+}
+
+#[test]
+fn a_user_without_a_room_has_no_contacts_to_tell() {
+    let mut roster = roster(Contacts::Rooms);
+    let nowhere = Arrival {
+        rooms: Vec::new(),
+        ..arrival("alice", "a1")
+    };
+    assert!(roster.arrive(nowhere, at(0)).is_empty());
+    assert_eq!(
+        roster.depart(&sid("a1"), 1, Departure::Clean, at(1)),
+        Some(vec![])
+    );
+}
+
+#[test]
+fn another_user_cannot_take_a_session_over() {
+    let mut roster = roster(Contacts::Tenant);
+    roster.arrive(arrival("alice", "a1"), at(0));
+    let theft = Arrival {
+        generation: 2,
+        ..arrival("mallory", "a1")
+    };
+    assert!(roster.arrive(theft, at(1)).is_empty());
+    assert!(roster.user(&UserId::text("mallory")).is_none());
+}
+
+#[test]
+fn the_past_is_bounded_and_says_when_something_is_missing() {
+    let mut roster = roster(Contacts::Tenant);
+    roster.arrive(arrival("alice", "a1"), at(0));
+    for number in 0..100 {
+        let name = format!("user{number}");
+        roster.arrive(arrival(&name, &name), at(10 + number));
+    }
+    let early = roster.missed(&sid("a1"), Monotonic(5));
+    assert_eq!((early.transitions.len(), early.complete), (8, false));
+    let late = roster.missed(&sid("a1"), Monotonic(107));
+    assert_eq!((late.transitions.len(), late.complete), (6, true));
+}
+
+#[test]
+fn a_restored_user_who_went_before_the_restart_is_told_to_who_comes_back() {
+    let mut roster = roster(Contacts::Rooms);
+    let stored = StoredPresence {
+        person: person("bob"),
+        online: false,
+        status: crate::event::OFFLINE.into(),
+        custom_status: None,
+        rooms: vec![room("1")],
+        last_seen: crate::ids::Timestamp(3),
+    };
+    roster.restore(vec![stored], Monotonic(0), at(10));
+    roster.arrive(arrival("alice", "a1"), at(20));
+    let missed = roster.missed(&sid("a1"), Monotonic(0));
+    let expected = [What::Left(room("1")), What::Offline, What::Changed];
+    assert_eq!(whats(&missed.transitions), expected);
+}
+
+#[test]
+fn what_waits_to_be_stored_is_one_entry_for_a_user_and_comes_back_if_it_could_not_be() {
+    let mut roster = roster(Contacts::Rooms);
+    roster.arrive(arrival("alice", "a1"), at(0));
+    set(&mut roster, "a1", "busy");
+    let taken = roster.take_unsaved(10);
+    assert_eq!((taken.len(), &*taken[0].status), (1, "busy"));
+    set(&mut roster, "a1", "away");
+    roster.unsave(taken);
+    assert_eq!(&*roster.take_unsaved(10)[0].status, "away");
+    assert!(roster.take_unsaved(10).is_empty());
+}

@@ -1,0 +1,479 @@
+//! A whole core on a store in memory, a hub that only remembers, and a clock that is turned by hand.
+//!
+//! The store can be made to refuse, to change something right before a commit, or to keep a commit waiting.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use relais_core::capability::room::{JoinPolicy, RoomPolicy};
+use relais_core::capability::roster;
+use relais_core::command::{Actor, Command, Identity, Invocation, NewMessage, Origin, SeqRange};
+use relais_core::dispatch::{Dispatcher, Ports, Resumed, Rules};
+use relais_core::error::{Code, Error};
+use relais_core::event::{Audience, Event, EventKind, Facts, Message, Person, Record, Volatile};
+use relais_core::ids::*;
+use relais_core::ports::*;
+use relais_store::memory::MemoryStore;
+use serde_json::Value;
+
+pub use roster::{Arrival, Contacts, Departure};
+
+/// What went out, in order.
+#[derive(Default)]
+pub struct Told {
+    pub records: Mutex<Vec<Arc<Record>>>,
+    pub volatile: Mutex<Vec<Volatile>>,
+}
+
+impl Fanout for Told {
+    fn publish(&self, _: &TenantKey, records: &[Arc<Record>]) {
+        self.records.lock().unwrap().extend(records.iter().cloned());
+    }
+    fn volatile(&self, _: &TenantKey, event: Volatile) {
+        self.volatile.lock().unwrap().push(event);
+    }
+}
+
+/// The hub: who is in which room, and in which order sessions were moved.
+#[derive(Default)]
+pub struct Hub {
+    pub rooms: Mutex<BTreeSet<(SessionId, RoomKey)>>,
+    pub left_at: Mutex<Vec<(SessionId, Position)>>,
+    /// What happens while the next session enters.
+    pub meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+#[async_trait]
+impl Sessions for Hub {
+    async fn enter(&self, _: &TenantKey, session: &SessionId, room: &RoomKey) {
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
+        let mut rooms = self.rooms.lock().unwrap();
+        rooms.insert((session.clone(), room.clone()));
+    }
+    async fn leave(&self, _: &TenantKey, session: &SessionId, room: &RoomKey, until: Position) {
+        let mut rooms = self.rooms.lock().unwrap();
+        rooms.remove(&(session.clone(), room.clone()));
+        self.left_at.lock().unwrap().push((session.clone(), until));
+    }
+}
+
+/// An app that makes something of every event but new members.
+struct Everything;
+
+impl Audiences for Everything {
+    fn audience(&self, event: &Event) -> Option<Audience> {
+        (event.kind != EventKind::MemberAdded).then(Audience::default)
+    }
+}
+
+/// A store in memory with hooks.
+pub struct Hooked {
+    inner: MemoryStore,
+    pub faults: Arc<Faults>,
+}
+
+/// What is to go wrong.
+#[derive(Default)]
+pub struct Faults {
+    /// Answers of the next commits, instead of committing.
+    pub refusals: Mutex<VecDeque<CommitError>>,
+    /// Transactions to commit right before the next ones.
+    pub before: Mutex<VecDeque<Transaction>>,
+    /// Commits that were handed over.
+    pub commits: AtomicU64,
+    /// Reads of memberships.
+    pub memberships: AtomicU64,
+    /// While set, commits are handed over and do not come back.
+    pub stuck: AtomicBool,
+}
+
+struct HookedTenant {
+    inner: Arc<dyn TenantStore>,
+    faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl Store for Hooked {
+    async fn tenant(&self, key: &TenantKey) -> Result<Arc<dyn TenantStore>, StoreError> {
+        let inner = self.inner.tenant(key).await?;
+        let faults = self.faults.clone();
+        Ok(Arc::new(HookedTenant { inner, faults }))
+    }
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl TenantStore for HookedTenant {
+    fn head(&self) -> Head {
+        self.inner.head()
+    }
+    async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError> {
+        self.faults.commits.fetch_add(1, Ordering::SeqCst);
+        if self.faults.stuck.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        let before = self.faults.before.lock().unwrap().pop_front();
+        if let Some(before) = before {
+            self.inner.commit(before).await?;
+        }
+        let refusal = self.faults.refusals.lock().unwrap().pop_front();
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None => self.inner.commit(transaction).await,
+        }
+    }
+    async fn log(&self, after: Position, limit: u32) -> Result<LogPage, StoreError> {
+        self.inner.log(after, limit).await
+    }
+    async fn trimmed(&self, rooms: &[RoomKey]) -> Result<Position, StoreError> {
+        self.inner.trimmed(rooms).await
+    }
+    async fn messages(&self, query: &MessageQuery) -> Result<MessagePage, StoreError> {
+        self.inner.messages(query).await
+    }
+    async fn message(&self, id: Id) -> Result<Option<Message>, StoreError> {
+        self.inner.message(id).await
+    }
+    async fn last_seq(&self, conversation: &Conversation) -> Result<Seq, StoreError> {
+        self.inner.last_seq(conversation).await
+    }
+    async fn membership(&self, room: &RoomKey, user: &UserId) -> Result<Membership, StoreError> {
+        self.faults.memberships.fetch_add(1, Ordering::SeqCst);
+        self.inner.membership(room, user).await
+    }
+    async fn members(&self, room: &RoomKey) -> Result<Vec<Member>, StoreError> {
+        self.inner.members(room).await
+    }
+    async fn rooms_of(&self, user: &UserId) -> Result<Vec<RoomKey>, StoreError> {
+        self.inner.rooms_of(user).await
+    }
+    async fn session_rooms(&self, session: &SessionId) -> Result<Vec<Interval>, StoreError> {
+        self.inner.session_rooms(session).await
+    }
+    async fn read_mark(&self, place: &Conversation, user: &UserId) -> Result<Seq, StoreError> {
+        self.inner.read_mark(place, user).await
+    }
+    async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError> {
+        self.inner.presences(since).await
+    }
+}
+
+/// Everything together. Room kinds: `bam` (claim, member), `club` (member), `hall` (open), `team` (webhook).
+pub struct House {
+    pub dispatcher: Arc<Dispatcher>,
+    pub told: Arc<Told>,
+    pub hub: Arc<Hub>,
+    pub store: Arc<Hooked>,
+    pub now_ms: AtomicU64,
+    ids: AtomicU64,
+    contacts: Contacts,
+}
+
+pub fn tenant() -> TenantKey {
+    TenantKey::new("bam", "default")
+}
+
+pub fn bam(id: &str) -> RoomKey {
+    RoomKey::new("bam", id)
+}
+
+pub fn chat(id: &str) -> Conversation {
+    Conversation::Room(bam(id))
+}
+
+pub fn sid(session: &str) -> SessionId {
+    SessionId(session.into())
+}
+
+pub fn user(name: &str) -> UserId {
+    UserId::text(name)
+}
+
+/// A user whose token names the BAMs 1 and 2.
+pub fn identity(name: &str) -> Identity {
+    Identity {
+        person: Person {
+            id: user(name),
+            name: name.to_uppercase().into(),
+            role: None,
+        },
+        claimed_rooms: vec![bam("1"), bam("2")],
+        expires_at: None,
+    }
+}
+
+fn rules(contacts: Contacts) -> Rules {
+    use JoinPolicy::{Claim, Member, Open, Webhook};
+    let kinds = [
+        ("bam", vec![Claim, Member]),
+        ("club", vec![Member]),
+        ("hall", vec![Open]),
+        ("team", vec![Webhook]),
+    ];
+    let rooms = kinds.map(|(kind, join)| (kind.into(), RoomPolicy { join }));
+    Rules {
+        rooms: HashMap::from(rooms),
+        presence: Arc::new(roster::Rules {
+            contacts,
+            ..roster::Rules::default()
+        }),
+    }
+}
+
+impl House {
+    pub fn new() -> Self {
+        Self::with(Contacts::Rooms)
+    }
+
+    pub fn with(contacts: Contacts) -> Self {
+        let told = Arc::new(Told::default());
+        let store = Arc::new(Hooked {
+            inner: MemoryStore::new(told.clone(), Arc::new(|| Epoch(7))),
+            faults: Arc::default(),
+        });
+        Self::on(store, told, contacts)
+    }
+
+    fn on(store: Arc<Hooked>, told: Arc<Told>, contacts: Contacts) -> Self {
+        let hub = Arc::new(Hub::default());
+        let ports = Ports {
+            store: store.clone(),
+            fanout: told.clone(),
+            sessions: hub.clone(),
+            audiences: Arc::new(Everything),
+        };
+        Self {
+            dispatcher: Arc::new(Dispatcher::new(ports, rules(contacts))),
+            told,
+            hub,
+            store,
+            now_ms: AtomicU64::new(100_000),
+            ids: AtomicU64::new(1),
+            contacts,
+        }
+    }
+
+    /// The process is killed and starts again on the same disk: monotonic time begins anew.
+    pub fn restart(self) -> Self {
+        let house = Self::on(self.store, self.told, self.contacts);
+        house.now_ms.store(1_000, Ordering::SeqCst);
+        house.told.volatile.lock().unwrap().clear();
+        house
+    }
+
+    pub fn now(&self) -> Moment {
+        let ms = self.now_ms.load(Ordering::SeqCst);
+        Moment {
+            wall: Timestamp(1_700_000_000_000 + ms as i64),
+            monotonic: Monotonic(ms),
+        }
+    }
+
+    /// Lets time pass, with a tick at the end.
+    pub fn pass(&self, ms: u64) {
+        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+        self.dispatcher.tick(self.now());
+    }
+
+    pub fn arrival(&self, name: &str, session: &str) -> Arrival {
+        Arrival {
+            session: sid(session),
+            generation: 1,
+            person: identity(name).person,
+            rooms: Vec::new(),
+        }
+    }
+
+    pub async fn connect(&self, name: &str, session: &str) {
+        let arrival = self.arrival(name, session);
+        let (tenant, now) = (tenant(), self.now());
+        let connected = self.dispatcher.connect(&tenant, arrival, now);
+        connected.await.unwrap();
+    }
+
+    pub async fn resume(&self, name: &str, session: &str) -> Option<Resumed> {
+        let arrival = Arrival {
+            generation: 2,
+            ..self.arrival(name, session)
+        };
+        let (tenant, identity, now) = (tenant(), identity(name), self.now());
+        let dispatcher = &self.dispatcher;
+        let resumed = dispatcher.resume(&tenant, arrival, &identity, None, now);
+        resumed.await.unwrap()
+    }
+
+    pub fn depart(&self, session: &str, departure: Departure) {
+        let now = self.now();
+        self.dispatcher
+            .disconnect(&tenant(), &sid(session), 9, departure, now);
+    }
+
+    pub fn invocation(&self, actor: Actor, origin: Origin, command: Command) -> Invocation {
+        let id = self.ids.fetch_add(1, Ordering::SeqCst);
+        Invocation {
+            tenant: tenant(),
+            actor,
+            origin,
+            now: self.now(),
+            new_id: Id(uuid::Uuid::from_u128(id.into())),
+            command,
+        }
+    }
+
+    /// Over a session.
+    pub async fn on_session(&self, name: &str, session: &str, command: Command) -> Answer {
+        let origin = Origin::Session { id: sid(session) };
+        let actor = Actor::User(Arc::new(identity(name)));
+        let invocation = self.invocation(actor, origin, command);
+        self.dispatcher.dispatch(invocation).await
+    }
+
+    /// Over HTTP with a user's token.
+    pub async fn on_http(&self, name: &str, command: Command) -> Answer {
+        let actor = Actor::User(Arc::new(identity(name)));
+        let invocation = self.invocation(actor, Origin::Http, command);
+        self.dispatcher.dispatch(invocation).await
+    }
+
+    /// Over HTTP with the key.
+    pub async fn by_key(&self, command: Command) -> Answer {
+        let invocation = self.invocation(Actor::Backend, Origin::Http, command);
+        self.dispatcher.dispatch(invocation).await
+    }
+
+    /// Connects and joins BAM 1.
+    pub async fn enter(&self, name: &str, session: &str) {
+        self.connect(name, session).await;
+        let joined = self.on_session(name, session, join("1")).await;
+        joined.unwrap();
+    }
+
+    pub async fn tenant_store(&self) -> Arc<dyn TenantStore> {
+        self.store.inner.tenant(&tenant()).await.unwrap()
+    }
+
+    pub fn in_hub(&self, session: &str, room: &RoomKey) -> bool {
+        let rooms = self.hub.rooms.lock().unwrap();
+        rooms.contains(&(sid(session), room.clone()))
+    }
+
+    /// Volatile events since the last call, as `kind user detail`.
+    pub fn heard(&self) -> Vec<String> {
+        let events = std::mem::take(&mut *self.told.volatile.lock().unwrap());
+        events.iter().map(|told| line(&told.event)).collect()
+    }
+}
+
+pub type Answer = Result<Facts, Error>;
+
+pub fn line(event: &Event) -> String {
+    let user = event.body["userId"].as_str().unwrap();
+    let detail = match event.kind {
+        EventKind::RoomJoined | EventKind::RoomLeft => event.room.as_ref().unwrap().id.to_string(),
+        EventKind::TypingChanged => event.body["isTyping"].to_string(),
+        _ => event.body["status"].as_str().unwrap_or_default().to_owned(),
+    };
+    format!("{} {user} {detail}", event.kind.name())
+}
+
+pub fn join(id: &str) -> Command {
+    Command::JoinRoom { room: bam(id) }
+}
+
+pub fn leave(id: &str) -> Command {
+    Command::LeaveRoom { room: bam(id) }
+}
+
+pub fn message(id: &str, body: &str) -> NewMessage {
+    NewMessage {
+        conversation: chat(id),
+        recipient: None,
+        kind: "text".into(),
+        body: body.into(),
+        channel: None,
+        key: None,
+        reply_to: None,
+    }
+}
+
+pub fn send(id: &str, body: &str) -> Command {
+    Command::SendMessage(message(id, body))
+}
+
+pub fn keyed(id: &str, body: &str, key: &str) -> Command {
+    Command::SendMessage(NewMessage {
+        key: Some(key.into()),
+        ..message(id, body)
+    })
+}
+
+pub fn private(id: &str, to: &str, body: &str) -> Command {
+    Command::SendMessage(NewMessage {
+        recipient: Some(user(to)),
+        ..message(id, body)
+    })
+}
+
+pub fn history(id: &str, range: SeqRange, limit: u32) -> Command {
+    Command::History {
+        conversation: chat(id),
+        channel: None,
+        range,
+        limit,
+    }
+}
+
+pub fn typing(id: &str, active: bool) -> Command {
+    Command::Typing {
+        conversation: chat(id),
+        active,
+    }
+}
+
+pub fn status(status: &str) -> Command {
+    Command::SetPresence {
+        status: status.into(),
+        custom_status: None,
+    }
+}
+
+pub fn remove(id: &str, name: &str) -> Command {
+    Command::RemoveMember {
+        room: bam(id),
+        user: user(name),
+    }
+}
+
+pub fn add(id: &str, name: &str) -> Command {
+    Command::AddMember {
+        room: bam(id),
+        user: user(name),
+    }
+}
+
+pub fn code(answer: Answer) -> Code {
+    answer.unwrap_err().code
+}
+
+pub fn seqs(answer: &Facts) -> Vec<u64> {
+    let messages = answer["messages"].as_array().unwrap();
+    messages
+        .iter()
+        .map(|message| message["seq"].as_u64().unwrap())
+        .collect()
+}
+
+pub fn users(list: &Value) -> Vec<&str> {
+    let list = list.as_array().unwrap();
+    list.iter()
+        .map(|one| one["userId"].as_str().unwrap())
+        .collect()
+}

@@ -1,0 +1,11 @@
+//! The core as a whole, through its one door, on a store in memory.
+
+#[allow(clippy::unwrap_used)] // The lint lets tests be, but not what they share.
+mod house;
+
+mod messages;
+mod presence;
+mod relays;
+mod resume;
+mod rooms;
+mod typing;
