@@ -111,7 +111,8 @@ fn builder(limits: &AcceptLimits) -> hyper::server::conn::http1::Builder {
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_headers(limits.headers_max)
-        .max_buf_size(limits.header_bytes_max);
+        .max_header_size(limits.header_bytes_max)
+        .max_buf_size(64 * 1024);
     builder
 }
 

@@ -4,12 +4,13 @@
 //! It does not know sockets or rooms' members; those are the hub's.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::room::{Position, Room, Scope};
+use crate::frame::{self, EventParts, FrameRef};
+use crate::room::{Offset, Position, Room, Scope};
 
 /// One event for the sessions of some rooms.
 #[derive(Clone, Debug)]
@@ -63,6 +64,20 @@ impl Publication for Vec<OutEvent> {
     }
 }
 
+/// How an event is written for a kind of sessions. An open list: each form that is in use is encoded once for a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
+    /// Socket.IO text.
+    Text,
+    /// Socket.IO text with a recovery offset as the last argument.
+    TextWithOffset,
+}
+
+const FORMS: usize = 2;
+
+/// The frames of a delivery's events in one form.
+type Frames = SmallVec<[FrameRef; 1]>;
+
 enum Source {
     One(OutEvent),
     Many(Arc<dyn Publication>),
@@ -74,6 +89,8 @@ pub struct Delivery {
     position: Option<Position>,
     volatile: bool,
     source: Source,
+    /// For the namespace `/`; others, and offsets that depend on the shard, are encoded by the hub.
+    frames: [OnceLock<Frames>; FORMS],
 }
 
 impl Delivery {
@@ -84,6 +101,7 @@ impl Delivery {
             position: Some(position),
             volatile: false,
             source: Source::Many(publication),
+            frames: Default::default(),
         }
     }
 
@@ -94,6 +112,7 @@ impl Delivery {
             position: None,
             volatile: true,
             source: Source::Many(publication),
+            frames: Default::default(),
         }
     }
 
@@ -104,6 +123,7 @@ impl Delivery {
             position: None,
             volatile: false,
             source: Source::One(event),
+            frames: Default::default(),
         }
     }
 
@@ -120,6 +140,40 @@ impl Delivery {
     /// Whether it may be dropped.
     pub fn is_volatile(&self) -> bool {
         self.volatile
+    }
+
+    /// The frame of an event in a form, encoded the first time that it is needed.
+    pub(crate) fn frame(&self, form: Form, number: usize) -> Option<&FrameRef> {
+        let frames = self.frames[form as usize].get_or_init(|| self.encode(form));
+        frames.get(number)
+    }
+
+    /// What a client gives back that has seen this event; `None` without a position.
+    pub(crate) fn offset(&self, number: usize) -> Option<Offset> {
+        self.position.map(|position| Offset {
+            epoch: position.epoch,
+            position: position.position,
+            index: u16::try_from(number).ok(),
+        })
+    }
+
+    fn encode(&self, form: Form) -> Frames {
+        let events = self.events().iter().enumerate();
+        let encoded = events.map(|(number, event)| {
+            frame::event(&EventParts {
+                namespace: "/",
+                ack: None,
+                name: &event.name,
+                args: &event.args,
+                attachments: &event.attachments,
+                offset: match form {
+                    Form::Text => None,
+                    Form::TextWithOffset => self.offset(number),
+                },
+                volatile: self.volatile,
+            })
+        });
+        encoded.collect()
     }
 
     /// Its events.

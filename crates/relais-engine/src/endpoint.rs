@@ -9,6 +9,8 @@ pub struct Endpoint {
     pub wire: Wire,
     /// Largest message; `None`: [`crate::Settings::max_payload_bytes`].
     pub max_payload_bytes: Option<usize>,
+    /// Whether silent peers are found by pings. Default true.
+    pub heartbeat: bool,
 }
 
 /// The protocol of an endpoint.
@@ -29,6 +31,7 @@ impl Endpoint {
             id,
             wire,
             max_payload_bytes: None,
+            heartbeat: true,
         }
     }
 }

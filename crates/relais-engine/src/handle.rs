@@ -1,26 +1,26 @@
-//! The engine as every thread sees it: publish, move sessions between rooms, count, drain, and answer HTTP.
+//! The engine as every thread sees it: publish, move sessions between rooms, count, drain.
 //!
-//! Only sends messages to shards; owns none of what they own.
+//! Only sends messages to shards; owns none of what they own. HTTP is answered in [`crate::http`].
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::close::CloseCode;
+use crate::command::{Command, ShardPort};
 use crate::delivery::Delivery;
-use crate::endpoint::Endpoint;
 use crate::log::Log;
+use crate::registry::{Entry, Registry};
 use crate::room::{Room, Scope, Sid};
 use crate::service::Service;
 use crate::settings::Settings;
-use crate::stats::Stats;
+use crate::shard::{Inbox, Shard};
+use crate::stats::{ShardStats, Stats};
 
-/// The body of every response of the engine.
-pub type ResponseBody = Full<Bytes>;
+/// How long a drain waits after its window for connections to go.
+const DRAIN_EXTRA: Duration = Duration::from_secs(2);
 
 /// The engine, from any thread. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +30,16 @@ pub struct EngineHandle {
 
 struct Shared {
     settings: Settings,
+    ports: Box<[ShardPort]>,
+    registry: Registry,
+    /// Connections on all shards, and those on their way to one.
+    connections: AtomicUsize,
+    /// Round robin over shards.
+    next_shard: AtomicUsize,
+    next_poll: AtomicU64,
+    is_draining: AtomicBool,
+    /// Makes identities comparable here and meaningless elsewhere.
+    identity_key: std::hash::RandomState,
 }
 
 /// The engine could not start.
@@ -56,10 +66,36 @@ impl EngineHandle {
         service: Arc<S>,
         log: Arc<dyn Log>,
     ) -> Result<Self, StartError> {
-        let _ = (service, log);
-        Ok(Self {
-            shared: Arc::new(Shared { settings }),
-        })
+        settings.check()?;
+        let (ports, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards)
+            .map(|_| port(settings.inbox_max))
+            .unzip();
+        let engine = Self {
+            shared: Arc::new(Shared {
+                settings,
+                ports: ports.into(),
+                registry: Registry::default(),
+                connections: AtomicUsize::new(0),
+                next_shard: AtomicUsize::new(0),
+                next_poll: AtomicU64::new(0),
+                is_draining: AtomicBool::new(false),
+                identity_key: std::hash::RandomState::new(),
+            }),
+        };
+        for (index, inbox) in (0..).zip(inboxes) {
+            let engine = engine.clone();
+            let service = Arc::clone(&service);
+            let log = Arc::clone(&log);
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(StartError::Shard)?;
+            std::thread::Builder::new()
+                .name(format!("shard-{index}"))
+                .spawn(move || Shard::run(index, engine, service, log, inbox, &runtime))
+                .map_err(StartError::Shard)?;
+        }
+        Ok(engine)
     }
 
     /// The settings that it runs with.
@@ -72,19 +108,42 @@ impl EngineHandle {
     ///
     /// Durable deliveries of a scope should come in the order of their positions; any other order costs reads of the log.
     pub fn publish(&self, delivery: Arc<Delivery>) {
-        let _ = delivery;
+        for port in &self.shared.ports {
+            offer(port, &delivery);
+        }
+    }
+
+    /// As [`Self::publish`], except to the shard that it comes from.
+    pub(crate) fn publish_from(&self, shard: u16, delivery: &Arc<Delivery>) {
+        for (index, port) in self.shared.ports.iter().enumerate() {
+            if index != usize::from(shard) {
+                offer(port, delivery);
+            }
+        }
     }
 
     /// Puts a session into a room. When it returns true, every record above the position that its shard has applied reaches it.
     /// False: no such session here, or too many rooms.
     pub async fn enter(&self, scope: Scope, sid: &Sid, room: &Room) -> bool {
-        let _ = (scope, sid, room);
-        false
+        let entered = self.ask_holder(sid, |done| Command::Enter {
+            sid: sid.clone(),
+            scope,
+            room: room.clone(),
+            done,
+        });
+        entered.await.unwrap_or(false)
     }
 
     /// Takes a session out of a room once it was given every record up to `until`; `None`: now.
     pub async fn leave(&self, scope: Scope, sid: &Sid, room: &Room, until: Option<u64>) {
-        let _ = (scope, sid, room, until);
+        let left = self.ask_holder(sid, |done| Command::Leave {
+            sid: sid.clone(),
+            scope,
+            room: room.clone(),
+            until,
+            done,
+        });
+        left.await.unwrap_or(());
     }
 
     /// Takes every session in `who` out of `room`, once each was given every record up to `until`. Returns the sessions concerned.
@@ -95,8 +154,14 @@ impl EngineHandle {
         room: &Room,
         until: Option<u64>,
     ) -> Vec<Sid> {
-        let _ = (scope, who, room, until);
-        Vec::new()
+        let evicted = self.ask_all(|done| Command::Evict {
+            scope,
+            who: who.clone(),
+            room: room.clone(),
+            until,
+            done,
+        });
+        evicted.await.into_iter().flatten().collect()
     }
 
     /// Closes the transports of all sessions in a room, with what waits for them written first. Returns how many.
@@ -107,50 +172,189 @@ impl EngineHandle {
         code: CloseCode,
         reason: &str,
     ) -> usize {
-        let _ = (scope, room, code, reason);
-        0
+        let reason: Arc<str> = Arc::from(reason);
+        let closed = self.ask_all(|done| Command::CloseSessions {
+            scope,
+            room: room.clone(),
+            code,
+            reason: Arc::clone(&reason),
+            done,
+        });
+        closed.await.into_iter().sum()
     }
 
     /// How many sessions are in any of the rooms (each once); of the whole scope when `rooms` is empty.
     pub async fn count(&self, scope: Scope, rooms: &[Room]) -> usize {
-        let _ = (scope, rooms);
-        0
+        let counts = self.ask_all(|done| Command::Count {
+            scope,
+            rooms: rooms.to_vec(),
+            done,
+        });
+        counts.await.into_iter().sum()
     }
 
     /// Ids of the sessions in a room.
     pub async fn members(&self, scope: Scope, room: &Room) -> Vec<Sid> {
-        let _ = (scope, room);
-        Vec::new()
+        let members = self.ask_all(|done| Command::Members {
+            scope,
+            rooms: vec![room.clone()],
+            done,
+        });
+        members.await.into_iter().flatten().collect()
+    }
+
+    /// Whether a session is connected here now.
+    pub fn is_connected(&self, sid: &Sid) -> bool {
+        self.shared.registry.find(sid).is_some()
     }
 
     /// Counters, all shards together.
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        let mut stats = Stats::default();
+        for port in &self.shared.ports {
+            stats.add(&port.stats);
+        }
+        stats
     }
 
     /// Refuses new connections with 503 and closes the transports of all others with 1012, spread over `window`;
     /// returns when none is left, or 2 s after the window. Sessions stay resumable.
     pub async fn drain(&self, window: Duration) {
-        let _ = window;
+        self.shared.is_draining.store(true, Ordering::Release);
+        for port in &self.shared.ports {
+            let _ = port.commands.send(Command::Drain { window }).await;
+        }
+        let deadline = tokio::time::Instant::now() + window + DRAIN_EXTRA;
+        while self.shared.connections.load(Ordering::Acquire) > 0
+            && tokio::time::Instant::now() < deadline
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Whether [`Self::drain`] has begun.
+    pub fn is_draining(&self) -> bool {
+        self.shared.is_draining.load(Ordering::Acquire)
     }
 
     /// Ends the shards' threads, and with them every connection. For after [`Self::drain`].
-    pub async fn stop(&self) {}
+    pub async fn stop(&self) {
+        for port in &self.shared.ports {
+            let _ = port.commands.send(Command::Stop).await;
+        }
+    }
 
-    /// Answers one HTTP request to an endpoint: handshake, polling, WebSocket and upgrade. `peer` is the client's address.
-    ///
-    /// Sets no CORS headers and checks no origin: that is the server's around it. Bodies are read up to the payload limit.
-    pub async fn handle<B>(
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
+    pub(crate) fn identity_key(&self) -> &std::hash::RandomState {
+        &self.shared.identity_key
+    }
+
+    pub(crate) fn next_poll(&self) -> u64 {
+        self.shared.next_poll.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The port of a shard, if there is such a one.
+    pub(crate) fn port(&self, shard: u16) -> Option<&ShardPort> {
+        self.shared.ports.get(usize::from(shard))
+    }
+
+    /// The port for a new connection.
+    pub(crate) fn any_port(&self) -> &ShardPort {
+        let at = self.shared.next_shard.fetch_add(1, Ordering::Relaxed);
+        &self.shared.ports[at % self.shared.ports.len()]
+    }
+
+    /// Takes a place for a connection; false when there is none, or while draining. Given back by [`Self::connection_gone`].
+    pub(crate) fn admit(&self) -> bool {
+        if self.is_draining() {
+            return false;
+        }
+        let before = self.shared.connections.fetch_add(1, Ordering::AcqRel);
+        if before >= self.shared.settings.connections_max {
+            self.connection_gone();
+            return false;
+        }
+        true
+    }
+
+    pub(crate) fn connection_gone(&self) {
+        self.shared.connections.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Ends an older connection of a session on another shard; returns when it is fenced.
+    pub(crate) async fn fence(&self, sid: &Sid, older: Entry) {
+        let (done, fenced) = oneshot::channel();
+        let command = Command::Fence {
+            sid: sid.clone(),
+            generation: older.generation,
+            done,
+        };
+        if let Some(port) = self.port(older.shard)
+            && port.commands.send(command).await.is_ok()
+        {
+            let _ = fenced.await;
+        }
+    }
+
+    /// Asks the shard that holds a session.
+    async fn ask_holder<T>(
         &self,
-        request: Request<B>,
-        endpoint: impl Into<Endpoint>,
-        peer: SocketAddr,
-    ) -> Response<ResponseBody>
-    where
-        B: hyper::body::Body<Data = Bytes> + Send + 'static,
-        B::Error: std::error::Error + Send + Sync + 'static,
-    {
-        let _ = (request, endpoint.into(), peer);
-        Response::new(Full::default())
+        sid: &Sid,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Option<T> {
+        let entry = self.shared.registry.find(sid)?;
+        let (done, answer) = oneshot::channel();
+        let port = self.port(entry.shard)?;
+        port.commands.send(command(done)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Asks every shard.
+    async fn ask_all<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<T> {
+        let mut waiting = Vec::with_capacity(self.shared.ports.len());
+        for port in &self.shared.ports {
+            let (done, answer) = oneshot::channel();
+            if port.commands.send(command(done)).await.is_ok() {
+                waiting.push(answer);
+            }
+        }
+        let mut answers = Vec::with_capacity(waiting.len());
+        for answer in waiting {
+            if let Ok(answer) = answer.await {
+                answers.push(answer);
+            }
+        }
+        answers
+    }
+}
+
+fn port(inbox_max: usize) -> (ShardPort, Inbox) {
+    let (deliveries, deliveries_in) = mpsc::channel(inbox_max);
+    let (commands, commands_in) = mpsc::channel(inbox_max);
+    let missed = Arc::new(AtomicBool::new(false));
+    let stats = Arc::new(ShardStats::default());
+    let port = ShardPort {
+        deliveries,
+        commands,
+        missed: Arc::clone(&missed),
+        stats: Arc::clone(&stats),
+    };
+    let inbox = Inbox {
+        deliveries: deliveries_in,
+        commands: commands_in,
+        missed,
+        stats,
+    };
+    (port, inbox)
+}
+
+/// A shard that has no room for a delivery is told that it missed one.
+fn offer(port: &ShardPort, delivery: &Arc<Delivery>) {
+    if port.deliveries.try_send(Arc::clone(delivery)).is_err() {
+        port.stats.inbox_full_total.add_shared(1);
+        port.missed.store(true, Ordering::Release);
     }
 }

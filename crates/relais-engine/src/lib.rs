@@ -15,23 +15,36 @@
 
 mod accept;
 mod close;
+mod command;
+mod connection;
 mod delivery;
 mod endpoint;
+mod frame;
 mod handle;
+mod heartbeat;
+mod http;
+mod hub;
 mod log;
+mod outbox;
 mod raw;
+mod registry;
+mod replay;
 mod room;
 mod service;
 mod session;
 mod settings;
+mod shard;
+mod sid;
 mod socket;
 mod stats;
+mod transport;
 
 pub use accept::{AcceptLimits, serve};
 pub use close::{CloseCode, Reason};
 pub use delivery::{Delivery, OutEvent, Publication};
 pub use endpoint::{Endpoint, Wire};
-pub use handle::{EngineHandle, ResponseBody, StartError};
+pub use handle::{EngineHandle, StartError};
+pub use http::ResponseBody;
 pub use log::{Log, LogError, LogPage, NoLog};
 pub use raw::{Raw, RawMessage};
 pub use room::{Offset, Position, Room, Scope, Sid};

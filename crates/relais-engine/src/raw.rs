@@ -1,7 +1,5 @@
 //! A connection that speaks no Socket.IO: Engine.IO messages, or plain WebSocket messages.
 
-use bytes::Bytes;
-
 use crate::close::CloseCode;
 
 /// A message of a client.
@@ -17,7 +15,6 @@ pub enum RawMessage<'a> {
 pub(crate) trait RawSink {
     fn endpoint(&self) -> u16;
     fn send(&self, message: RawMessage<'_>);
-    fn send_bytes(&self, bytes: Bytes);
     fn close(&self, code: CloseCode, reason: &str);
 }
 
@@ -33,11 +30,6 @@ impl Raw<'_> {
     /// Sends a message of the same kind as the connection's.
     pub fn send(&self, message: RawMessage<'_>) {
         self.0.send(message);
-    }
-
-    /// Sends bytes without copying them where the transport allows it.
-    pub fn send_bytes(&self, bytes: Bytes) {
-        self.0.send_bytes(bytes);
     }
 
     /// Closes the connection.

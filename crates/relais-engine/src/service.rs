@@ -164,6 +164,16 @@ pub enum Refuse {
     CloseTransport(CloseCode),
 }
 
+impl Refuse {
+    /// What the reference server says of a namespace that does not exist.
+    pub fn invalid_namespace() -> Self {
+        Self::ConnectError {
+            message: "Invalid namespace".to_owned(),
+            data: None,
+        }
+    }
+}
+
 /// An event as a client sent it.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {

@@ -1,23 +1,56 @@
-//! One session on its shard: a client in a namespace.
+//! One session on its shard: a client in a namespace, with its place in the hub, its commands in flight and its acks.
+//!
+//! Born by [`connect`], ended by [`Session::end`] once. It writes to its connection only; it never touches a socket.
 
+mod acks;
+pub(crate) mod connect;
+mod pipeline;
+mod rooms;
+
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::close::CloseCode;
-use crate::delivery::Delivery;
+use crate::close::{CloseCode, Reason};
+use crate::connection::Connection;
+use crate::delivery::{Delivery, Form};
+use crate::frame::{self, EventParts};
 use crate::handle::EngineHandle;
-use crate::room::{Offset, Room, Scope, Sid};
-use crate::service::{LocalFuture, Reply, Service, Transport};
-use crate::socket::AckError;
+use crate::hub::members::MemberId;
+use crate::replay::Replay;
+use crate::room::{Offset, Scope, Sid};
+use crate::service::{Service, Transport};
+use crate::socket::Socket;
 
+/// Where a session stands towards the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Not yet, or no longer, anywhere.
+    Out,
+    /// In the hub: gets what the shard applies.
+    Member(MemberId),
+    /// Off the hub: gets what its replay reads.
+    Replaying,
+}
+
+/// One session.
 pub(crate) struct Session<S: Service> {
-    sid: Sid,
-    scope: Scope,
+    pub(crate) sid: Sid,
+    pub(crate) scope: Scope,
+    pub(crate) form: Form,
+    namespace: Arc<str>,
     data: S::Data,
-    engine: EngineHandle,
+    generation: u64,
+    pub(crate) connection: Rc<Connection<S>>,
+    pub(crate) place: Cell<Place>,
+    is_open: Cell<bool>,
+    /// The client has gone; what it sent before is still handled.
+    leaving: Cell<Option<Reason>>,
+    pipeline: RefCell<Option<Box<pipeline::Pipeline>>>,
+    acks: RefCell<Option<Box<acks::Acks>>>,
+    pub(crate) replay: RefCell<Option<Box<Replay>>>,
 }
 
 impl<S: Service> Session<S> {
@@ -34,47 +67,136 @@ impl<S: Service> Session<S> {
     }
 
     pub(crate) fn namespace(&self) -> &str {
-        "/"
+        &self.namespace
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     pub(crate) fn transport(&self) -> Transport {
-        Transport::WebSocket
+        self.connection.transport.get()
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn cursor(&self) -> Option<Offset> {
-        None
+        self.is_open.get()
     }
 
     pub(crate) fn engine(&self) -> &EngineHandle {
-        &self.engine
+        &self.connection.shard.engine
+    }
+
+    /// What it has been given of the log.
+    pub(crate) fn cursor(&self) -> Option<Offset> {
+        match self.place.get() {
+            Place::Replaying => self.replay.borrow().as_ref().map(|replay| replay.cursor()),
+            Place::Member(_) | Place::Out => {
+                let hub = self.connection.shard.hub.borrow();
+                hub.get(&self.scope)?.applied().map(Offset::whole)
+            }
+        }
     }
 
     pub(crate) fn publish(&self, delivery: Arc<Delivery>) {
-        self.engine.publish(delivery);
+        let shard = &self.connection.shard;
+        if delivery.position().is_none() {
+            shard.deliver(&delivery);
+            shard.engine.publish_from(shard.index, &delivery);
+        } else {
+            shard.engine.publish(delivery);
+        }
     }
 
-    pub(crate) fn emit(&self, _name: &str, _args: &[u8], _attachments: &[Bytes], _volatile: bool) {}
-
-    pub(crate) fn emit_with_ack(
-        self: &Rc<Self>,
-        _name: &str,
-        _args: &[u8],
-        _timeout: Duration,
-    ) -> LocalFuture<Result<Reply, AckError>> {
-        Box::pin(async { Err(AckError::Gone) })
+    pub(crate) fn emit(&self, name: &str, args: &[u8], attachments: &[Bytes], volatile: bool) {
+        let offset = match self.form {
+            Form::TextWithOffset => self.cursor(),
+            Form::Text => None,
+        };
+        if !self.is_open() {
+            return;
+        }
+        self.connection.push(frame::event(&EventParts {
+            namespace: &self.namespace,
+            ack: None,
+            name,
+            args,
+            attachments,
+            offset,
+            volatile,
+        }));
     }
 
-    pub(crate) fn join(&self, _room: &Room) -> bool {
-        false
+    /// DISCONNECT from us: this session ends, the connection stays.
+    pub(crate) fn disconnect(self: &Rc<Self>) {
+        if !self.is_open() {
+            return;
+        }
+        self.connection.push(frame::disconnect(&self.namespace));
+        self.connection
+            .left
+            .borrow_mut()
+            .push(Arc::clone(&self.namespace));
+        self.detach();
+        self.end(Reason::Closed);
     }
 
-    pub(crate) fn leave(&self, _room: &Room, _until: Option<u64>) {}
+    /// DISCONNECT from the client: what it sent before is handled first.
+    pub(crate) fn client_left(self: &Rc<Self>) {
+        self.detach();
+        self.finish(Reason::ClientLeft);
+    }
 
-    pub(crate) fn disconnect(&self) {}
+    pub(crate) fn close_transport(&self, code: CloseCode, reason: &str) {
+        self.connection.close(code, reason, Reason::Closed);
+    }
 
-    pub(crate) fn close_transport(&self, _code: CloseCode, _reason: &str) {}
+    /// Ends the session once what its client has sent is handled.
+    pub(crate) fn finish(self: &Rc<Self>, reason: Reason) {
+        if !self.is_open() {
+            return;
+        }
+        if self.has_commands() {
+            self.leaving.set(Some(reason));
+            self.limit_leaving();
+        } else {
+            self.end(reason);
+        }
+    }
+
+    /// Ends the session now. Only the first call has an effect.
+    pub(crate) fn end(self: &Rc<Self>, reason: Reason) {
+        if !self.is_open.replace(false) {
+            return;
+        }
+        let shard = &self.connection.shard;
+        self.leave_hub();
+        self.drop_commands();
+        self.acks.take();
+        let is_ours = shard
+            .sessions
+            .borrow()
+            .get(&self.sid)
+            .is_some_and(|known| Rc::ptr_eq(known, self));
+        if is_ours {
+            shard.sessions.borrow_mut().remove(&self.sid);
+        }
+        shard.engine.registry().release(&self.sid, self.generation);
+        shard.stats.sessions.sub(1);
+        let service = Arc::clone(&shard.service);
+        service.disconnected(&Socket(Rc::clone(self)), reason);
+    }
+
+    /// A newer connection has taken over: nothing more is read here, and the transport goes.
+    pub(crate) fn fence(self: &Rc<Self>) {
+        self.end(Reason::Fenced);
+        self.connection
+            .close(CloseCode::NORMAL, "taken over", Reason::TransportLost);
+    }
+
+    fn detach(&self) {
+        self.connection
+            .sessions
+            .borrow_mut()
+            .retain(|session| session.sid != self.sid);
+    }
 }

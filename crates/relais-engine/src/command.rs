@@ -1,0 +1,156 @@
+//! What other threads ask of a shard, and the ports through which they do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use relais_protocol::engineio::HandshakeError;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::close::CloseCode;
+use crate::delivery::Delivery;
+use crate::endpoint::Endpoint;
+use crate::room::{Room, Scope, Sid};
+use crate::sid::ConnectionId;
+use crate::stats::ShardStats;
+
+/// The way to one shard. All its channels are bounded.
+pub(crate) struct ShardPort {
+    pub(crate) deliveries: mpsc::Sender<Arc<Delivery>>,
+    pub(crate) commands: mpsc::Sender<Command>,
+    /// A delivery found the inbox full: the shard has to look at the heads of its scopes.
+    pub(crate) missed: Arc<AtomicBool>,
+    pub(crate) stats: Arc<ShardStats>,
+}
+
+/// What a request showed when it opened a connection.
+pub(crate) struct Opening {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) peer: SocketAddr,
+    pub(crate) headers: HeaderMap,
+    pub(crate) query: String,
+    /// Hash of the credentials that came with it; later requests have to bring the same.
+    pub(crate) identity: u64,
+}
+
+/// A socket that was taken out of HTTP.
+pub(crate) struct Upgraded {
+    pub(crate) stream: std::net::TcpStream,
+    /// What had been read beyond the request.
+    pub(crate) read_ahead: Bytes,
+}
+
+/// Answer to a GET.
+#[derive(Debug)]
+pub(crate) enum PollAnswer {
+    /// 200 with packets.
+    Payload(Vec<u8>),
+    /// 400 (or 403) with the reference server's body.
+    Refused(HandshakeError),
+}
+
+/// Answer to a POST.
+#[derive(Debug)]
+pub(crate) enum PostAnswer {
+    /// 200 `ok`.
+    Ok,
+    /// With the reference server's body.
+    Refused(HandshakeError),
+    /// Something in the body broke a rule; the connection is closed.
+    Invalid,
+    /// 413.
+    TooBig,
+}
+
+/// Number of a GET, to tell which one was aborted.
+pub(crate) type PollNumber = u64;
+
+/// A request to a shard.
+pub(crate) enum Command {
+    OpenPolling {
+        opening: Box<Opening>,
+        reply: oneshot::Sender<PollAnswer>,
+    },
+    OpenWebSocket {
+        opening: Box<Opening>,
+        upgraded: Upgraded,
+    },
+    /// Asked before the 101, so that a refusal can still be one.
+    CheckUpgrade {
+        id: ConnectionId,
+        identity: u64,
+        reply: oneshot::Sender<Result<(), HandshakeError>>,
+    },
+    Upgrade {
+        id: ConnectionId,
+        upgraded: Upgraded,
+    },
+    Poll {
+        id: ConnectionId,
+        identity: u64,
+        number: PollNumber,
+        reply: oneshot::Sender<PollAnswer>,
+    },
+    /// The GET's connection went away before its answer.
+    PollAborted {
+        id: ConnectionId,
+        number: PollNumber,
+    },
+    /// `body` is `None` when it was not readable as a payload at all.
+    Post {
+        id: ConnectionId,
+        identity: u64,
+        body: Option<Bytes>,
+        reply: oneshot::Sender<PostAnswer>,
+    },
+    Enter {
+        sid: Sid,
+        scope: Scope,
+        room: Room,
+        done: oneshot::Sender<bool>,
+    },
+    Leave {
+        sid: Sid,
+        scope: Scope,
+        room: Room,
+        until: Option<u64>,
+        done: oneshot::Sender<()>,
+    },
+    Evict {
+        scope: Scope,
+        who: Room,
+        room: Room,
+        until: Option<u64>,
+        done: oneshot::Sender<Vec<Sid>>,
+    },
+    CloseSessions {
+        scope: Scope,
+        room: Room,
+        code: CloseCode,
+        reason: Arc<str>,
+        done: oneshot::Sender<usize>,
+    },
+    Members {
+        scope: Scope,
+        rooms: Vec<Room>,
+        done: oneshot::Sender<Vec<Sid>>,
+    },
+    Count {
+        scope: Scope,
+        rooms: Vec<Room>,
+        done: oneshot::Sender<usize>,
+    },
+    /// End the session's connection of this generation, whose successor is about to be answered.
+    Fence {
+        sid: Sid,
+        generation: u64,
+        done: oneshot::Sender<()>,
+    },
+    Drain {
+        window: Duration,
+    },
+    Stop,
+}

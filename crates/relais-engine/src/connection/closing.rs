@@ -1,0 +1,132 @@
+//! How a connection ends, from either side.
+//!
+//! Order: sessions end first (and the service is told), then what waits is written, then the closing handshake, then the memory goes.
+
+use std::rc::Rc;
+
+use super::{Connection, State};
+use crate::close::{CloseCode, Reason};
+use crate::frame;
+use crate::service::{Service, Transport};
+use crate::shard::Deadline;
+
+impl<S: Service> Connection<S> {
+    /// Closes from our side: sessions end now, what waits is still written, then `code` follows.
+    pub(crate) fn close(self: &Rc<Self>, code: CloseCode, text: &str, reason: Reason) {
+        if self.state.get() != State::Open {
+            return;
+        }
+        if reason == Reason::Protocol {
+            self.shard.stats.protocol_errors_total.add(1);
+            tracing::debug!(peer = %self.peer, code = code.get(), text, "connection closed for a violation");
+        }
+        self.end_sessions(reason);
+        if self.state.get() != State::Open {
+            return;
+        }
+        self.state.set(State::Closing);
+        self.push_anyway(match self.transport.get() {
+            Transport::WebSocket => frame::close(Some(code), text),
+            Transport::Polling => frame::engine(b"1"),
+        });
+        if self.transport.get() == Transport::Polling && reason == Reason::Protocol {
+            // Whoever broke a rule gets no further poll, but the pending one says why it ends.
+            self.answer_poll();
+            return self.vanish();
+        }
+        let wait = self.shard.settings().close_timeout;
+        self.shard.after(wait, self.id, Deadline::Close);
+        self.shard.mark_dirty(self);
+    }
+
+    /// The peer's close frame came: it is answered, and then the stream ends.
+    pub(crate) fn peer_closed(self: &Rc<Self>, code: Option<CloseCode>) {
+        match self.state.get() {
+            State::Open => {
+                let is_clean = code.is_none_or(|code| code == CloseCode::NORMAL);
+                self.leave_sessions(if is_clean {
+                    Reason::ClientLeft
+                } else {
+                    Reason::TransportLost
+                });
+                if self.state.get() == State::Open {
+                    self.state.set(State::Closing);
+                    self.push_anyway(frame::close(code, ""));
+                }
+                self.write_out();
+                self.vanish();
+            }
+            State::Closing => self.vanish(),
+            State::Doomed(_) | State::Closed => {}
+        }
+    }
+
+    /// The client said goodbye by an Engine.IO close packet.
+    pub(crate) fn engine_closed(self: &Rc<Self>) {
+        self.leave_sessions(Reason::ClientLeft);
+        self.release_poll(b"6");
+        self.write_out();
+        self.vanish();
+    }
+
+    /// The stream broke, or a poll was aborted.
+    pub(crate) fn lost(self: &Rc<Self>) {
+        if self.is_open() {
+            self.leave_sessions(Reason::TransportLost);
+        }
+        self.vanish();
+    }
+
+    /// A closing connection is done when everything is written: a WebSocket then waits for the peer's close frame, at most until its deadline.
+    pub(crate) fn finish_closing(self: &Rc<Self>) {
+        if self.transport.get() == Transport::Polling && self.outbox.borrow().is_empty() {
+            self.vanish();
+        }
+    }
+
+    /// Ends all sessions at once; their commands in flight are abandoned.
+    pub(crate) fn end_sessions(self: &Rc<Self>, reason: Reason) {
+        let sessions = std::mem::take(&mut *self.sessions.borrow_mut());
+        for session in sessions {
+            session.end(reason);
+        }
+    }
+
+    /// Ends all sessions after what their client has sent was handled.
+    fn leave_sessions(self: &Rc<Self>, reason: Reason) {
+        let sessions = std::mem::take(&mut *self.sessions.borrow_mut());
+        for session in sessions {
+            session.finish(reason);
+        }
+    }
+
+    /// Takes the connection off its shard and drops the stream.
+    pub(crate) fn vanish(self: &Rc<Self>) {
+        if self.state.get() == State::Closed {
+            return;
+        }
+        self.state.set(State::Closed);
+        self.end_sessions(Reason::TransportLost);
+        self.refuse_poll();
+        self.outbox.borrow_mut().clear();
+        let known = self.shard.connections.borrow_mut().remove(&self.id);
+        if known.is_some() {
+            self.shard.stats.connections.sub(1);
+            if self.transport.get() == Transport::WebSocket {
+                self.shard.stats.websockets.sub(1);
+            }
+            self.shard.engine.connection_gone();
+        }
+        // The task sees the state and ends.
+        self.wake();
+        self.stream.take();
+    }
+
+    /// The reader takes nothing: let the kernel forget what it holds for it.
+    pub(crate) fn reset_on_drop(&self) {
+        if let Some(stream) = &*self.stream.borrow() {
+            let socket = socket2::SockRef::from(stream);
+            let _ = socket.set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What a connection does when one of its deadlines is due.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::{Connection, State};
+use crate::close::{CloseCode, Reason};
+use crate::endpoint::Wire;
+use crate::frame;
+use crate::service::Service;
+use crate::shard::Deadline;
+
+impl<S: Service> Connection<S> {
+    /// A deadline that was planned for `planned` is due.
+    pub(crate) fn deadline(self: &Rc<Self>, deadline: Deadline, planned: Instant) {
+        match (deadline, self.state.get()) {
+            (Deadline::Ping, State::Open) => self.ping(planned),
+            (Deadline::Pong, State::Open) => self.check_pong(planned),
+            (Deadline::Connect, State::Open) => self.check_connected(),
+            (Deadline::Close, State::Closing) => self.vanish(),
+            _ => {}
+        }
+    }
+
+    /// Any pong will do: only the latest ping can be outstanding.
+    pub(crate) fn pong_came(&self) {
+        self.awaits_pong.set(false);
+    }
+
+    fn ping(self: &Rc<Self>, planned: Instant) {
+        self.awaits_pong.set(true);
+        self.push(match self.endpoint.wire {
+            Wire::SocketIo | Wire::EngineIo => frame::engine(b"2"),
+            Wire::WebSocket => frame::ping(),
+        });
+        let timeout = self.shard.settings().ping_timeout;
+        self.shard.at(planned + timeout, self.id, Deadline::Pong);
+    }
+
+    fn check_pong(self: &Rc<Self>, planned: Instant) {
+        if self.awaits_pong.get() {
+            self.shard.stats.heartbeats_missed_total.add(1);
+            self.end_sessions(Reason::Heartbeat);
+            self.vanish();
+            return;
+        }
+        let settings = self.shard.settings();
+        let next = planned + settings.ping_interval;
+        let next = next.checked_sub(settings.ping_timeout).unwrap_or(next);
+        self.shard.at(next, self.id, Deadline::Ping);
+    }
+
+    /// A connection that never asks for a namespace is of no use.
+    fn check_connected(self: &Rc<Self>) {
+        if self.sessions.borrow().is_empty() && self.connecting.borrow().is_empty() {
+            self.close(CloseCode::POLICY, "no CONNECT in time", Reason::Protocol);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What a client's packets mean: Engine.IO first, Socket.IO inside.
+//!
+//! In: whole messages of a transport, borrowed. Out: calls of sessions and service. A packet that breaks a rule closes the connection.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use relais_protocol::engineio;
+use relais_protocol::socketio::{Body, Packet};
+
+use super::Connection;
+use crate::close::{CloseCode, Reason};
+use crate::endpoint::Wire;
+use crate::frame;
+use crate::raw::{Raw, RawMessage, RawSink};
+use crate::service::Service;
+use crate::session::Session;
+
+/// CONNECTs of one connection, refused ones included, for each namespace that it may have.
+const ATTEMPTS_A_NAMESPACE: usize = 8;
+
+impl<S: Service> Connection<S> {
+    /// A text message of a WebSocket.
+    pub(crate) fn text(self: &Rc<Self>, text: &str) {
+        if self.endpoint.wire == Wire::WebSocket {
+            return self.raw(RawMessage::Text(text));
+        }
+        match engineio::Packet::decode(text) {
+            Ok(packet) => self.packet(packet),
+            Err(error) => self.violation(error.close_code(), "malformed packet"),
+        }
+    }
+
+    /// A binary message: an attachment, or a message of its own where no Socket.IO is spoken.
+    pub(crate) fn binary(self: &Rc<Self>, data: &[u8]) {
+        if self.endpoint.wire != Wire::SocketIo {
+            return self.raw(RawMessage::Binary(data));
+        }
+        let limits = &self.shard.limits.socketio;
+        let decoded = self
+            .decoder
+            .borrow_mut()
+            .binary(Bytes::copy_from_slice(data), limits);
+        match decoded {
+            Ok(None) => {}
+            Ok(Some(whole)) => match whole.packet(limits) {
+                Ok(packet) => self.socketio(packet, &whole.attachments),
+                Err(error) => self.violation(error.close_code(), "malformed packet"),
+            },
+            Err(error) => self.violation(error.close_code(), "unexpected binary"),
+        }
+    }
+
+    /// An Engine.IO packet, from either transport.
+    pub(crate) fn packet(self: &Rc<Self>, packet: engineio::Packet<'_>) {
+        match packet.kind {
+            engineio::PacketType::Message => self.message(packet.data),
+            engineio::PacketType::Pong => {
+                self.pong_came();
+                self.count_control();
+            }
+            engineio::PacketType::Noop => self.count_control(),
+            engineio::PacketType::Close => self.engine_closed(),
+            engineio::PacketType::Open
+            | engineio::PacketType::Ping
+            | engineio::PacketType::Upgrade => {
+                self.violation(CloseCode::PROTOCOL_ERROR, "unexpected packet");
+            }
+        }
+    }
+
+    /// Too many packets that say nothing are a flood.
+    pub(crate) fn count_control(self: &Rc<Self>) {
+        if !self.allow_control() {
+            self.violation(CloseCode::POLICY, "too many control packets");
+        }
+    }
+
+    pub(crate) fn violation(self: &Rc<Self>, code: CloseCode, text: &str) {
+        self.close(code, text, Reason::Protocol);
+    }
+
+    fn message(self: &Rc<Self>, text: &str) {
+        if self.endpoint.wire != Wire::SocketIo {
+            return self.raw(RawMessage::Text(text));
+        }
+        let limits = &self.shard.limits.socketio;
+        let decoded = self.decoder.borrow_mut().text(text, limits);
+        match decoded {
+            Ok(Some(packet)) => self.socketio(packet, &[]),
+            Ok(None) => {}
+            Err(error) => self.violation(error.close_code(), "malformed packet"),
+        }
+    }
+
+    fn raw(self: &Rc<Self>, message: RawMessage<'_>) {
+        self.shard.service.message(&Raw(self), message);
+    }
+
+    fn socketio(self: &Rc<Self>, packet: Packet<'_>, attachments: &[Bytes]) {
+        let session = self.session_in(packet.namespace);
+        match (packet.body, session) {
+            (Body::Connect(auth), None) => {
+                self.connect(packet.namespace, auth.map(|auth| auth.get()));
+            }
+            (Body::Event(event), Some(session)) => {
+                self.shard.stats.events_in_total.add(1);
+                session.event(&event.name, event.args.raw(), attachments, event.id);
+            }
+            (Body::Ack(ack), Some(session)) => session.acked(ack.id, ack.args.raw(), attachments),
+            (Body::Disconnect, Some(session)) => session.client_left(),
+            // The session may have been ended by us while this was on its way.
+            (Body::Ack(_) | Body::Disconnect, None) => {}
+            (Body::Connect(_), Some(_)) => {
+                self.violation(CloseCode::PROTOCOL_ERROR, "connected already");
+            }
+            (Body::Event(_), None) => self.event_without_session(packet.namespace),
+        }
+    }
+
+    /// An event before CONNECT breaks the protocol; one that crossed our DISCONNECT does not.
+    fn event_without_session(self: &Rc<Self>, namespace: &str) {
+        if !self.left.borrow().iter().any(|left| **left == *namespace) {
+            self.violation(CloseCode::PROTOCOL_ERROR, "event before CONNECT");
+        }
+    }
+
+    fn session_in(&self, namespace: &str) -> Option<Rc<Session<S>>> {
+        self.sessions
+            .borrow()
+            .iter()
+            .find(|session| session.namespace() == namespace)
+            .cloned()
+    }
+
+    pub(crate) fn is_connecting(&self, namespace: &str) -> bool {
+        self.connecting
+            .borrow()
+            .iter()
+            .any(|name| **name == *namespace)
+    }
+
+    fn connect(self: &Rc<Self>, namespace: &str, auth: Option<&str>) {
+        if self.is_connecting(namespace) {
+            return self.violation(CloseCode::PROTOCOL_ERROR, "connecting already");
+        }
+        let settings = self.shard.settings();
+        self.attempts.set(self.attempts.get().saturating_add(1));
+        if usize::from(self.attempts.get()) > settings.namespaces_max * ATTEMPTS_A_NAMESPACE {
+            return self.violation(CloseCode::POLICY, "too many CONNECTs");
+        }
+        let open = self.sessions.borrow().len() + self.connecting.borrow().len();
+        if open >= settings.namespaces_max {
+            let refusal = frame::connect_error(namespace, "Too many namespaces", None);
+            return self.push(refusal);
+        }
+        let namespace: Arc<str> = match namespace {
+            "/" => self.shard.root(),
+            other => Arc::from(other),
+        };
+        crate::session::connect::begin(self, namespace, auth);
+    }
+}
+
+impl<S: Service> RawSink for Rc<Connection<S>> {
+    fn endpoint(&self) -> u16 {
+        self.endpoint.id
+    }
+
+    fn send(&self, message: RawMessage<'_>) {
+        self.push(match message {
+            RawMessage::Text(text) => frame::text(text, self.endpoint.wire == Wire::EngineIo),
+            RawMessage::Binary(data) => frame::binary(data),
+        });
+    }
+
+    fn close(&self, code: CloseCode, reason: &str) {
+        Connection::close(self, code, reason, Reason::Closed);
+    }
+}

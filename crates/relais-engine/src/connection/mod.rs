@@ -1,0 +1,217 @@
+//! One connection on its shard: an Engine.IO session (or a plain WebSocket) with its transport, outbox and Socket.IO sessions.
+//!
+//! Packets come in from a transport, frames leave through the outbox. Whatever the service is told happens here and in
+//! [`crate::session`]; which bytes travel how is the transports' affair.
+
+mod closing;
+mod heartbeat;
+mod incoming;
+mod outgoing;
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+
+use relais_protocol::socketio::Decoder;
+use relais_protocol::websocket::Reader;
+use smallvec::SmallVec;
+use tokio::net::TcpStream;
+
+use crate::close::Reason;
+use crate::command::Opening;
+use crate::endpoint::Endpoint;
+use crate::outbox::Outbox;
+use crate::service::{Service, Transport};
+use crate::session::Session;
+use crate::shard::{Deadline, Shard};
+use crate::sid::ConnectionId;
+use crate::transport::polling::Polling;
+
+/// How far the life of a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Packets flow.
+    Open,
+    /// Something went wrong where nobody could be told (in the middle of a fan-out): the flusher closes it.
+    Doomed(Reason),
+    /// Sessions are gone; what is written, and the closing handshake, may still end properly.
+    Closing,
+    /// Nothing left but the memory.
+    Closed,
+}
+
+/// One connection.
+pub(crate) struct Connection<S: Service> {
+    pub(crate) shard: Rc<Shard<S>>,
+    pub(crate) id: ConnectionId,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) peer: SocketAddr,
+    /// Hash of the credentials that opened it.
+    pub(crate) identity: u64,
+    pub(crate) state: Cell<State>,
+    pub(crate) transport: Cell<Transport>,
+    /// Given back to the service with each CONNECT.
+    pub(crate) opening: RefCell<Packed>,
+    pub(crate) outbox: RefCell<Outbox>,
+    pub(crate) is_dirty: Cell<bool>,
+    /// The kernel's buffer is full: the transport's task waits for room.
+    pub(crate) is_blocked: Cell<bool>,
+    /// Set when the transport is or becomes a WebSocket; dropped with the connection's end, whoever still holds the connection.
+    pub(crate) stream: RefCell<Option<TcpStream>>,
+    pub(crate) reader: RefCell<Reader>,
+    /// Read but not handled yet, because a session cannot take more; empty otherwise.
+    pub(crate) stash: RefCell<Vec<u8>>,
+    /// Sessions that cannot take more: while there are any, nothing is read.
+    pub(crate) gates: Cell<u8>,
+    /// The transport's task: woken for room to write, an opened gate, and the end.
+    pub(crate) waker: RefCell<Option<Waker>>,
+    pub(crate) polling: RefCell<Option<Box<Polling>>>,
+    pub(crate) decoder: RefCell<Decoder>,
+    pub(crate) sessions: RefCell<SmallVec<[Rc<Session<S>>; 1]>>,
+    /// Namespaces that the service is deciding about.
+    pub(crate) connecting: RefCell<SmallVec<[Arc<str>; 1]>>,
+    /// Namespaces that we ended while the connection went on: what crossed our DISCONNECT is no fault of the client.
+    pub(crate) left: RefCell<SmallVec<[Arc<str>; 1]>>,
+    /// CONNECTs so far.
+    pub(crate) attempts: Cell<u16>,
+    pub(crate) awaits_pong: Cell<bool>,
+    /// Control packets in the current second.
+    control: Cell<(u32, u32)>,
+}
+
+/// What a request showed, without keeping the buffer that it was read into alive.
+#[derive(Default)]
+pub(crate) struct Packed {
+    /// `name\0value\0…`
+    headers: Box<[u8]>,
+    query: Box<str>,
+}
+
+impl Packed {
+    fn of(opening: &Opening) -> Self {
+        let mut headers = Vec::new();
+        for (name, value) in &opening.headers {
+            headers.extend_from_slice(name.as_str().as_bytes());
+            headers.push(0);
+            headers.extend_from_slice(value.as_bytes());
+            headers.push(0);
+        }
+        Self {
+            headers: headers.into(),
+            query: opening.query.as_str().into(),
+        }
+    }
+
+    pub(crate) fn headers(&self) -> http::HeaderMap {
+        let mut map = http::HeaderMap::new();
+        let mut parts = self.headers.split(|byte| *byte == 0);
+        while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+            if let (Ok(name), Ok(value)) = (
+                http::HeaderName::from_bytes(name),
+                http::HeaderValue::from_bytes(value),
+            ) {
+                map.append(name, value);
+            }
+        }
+        map
+    }
+
+    pub(crate) fn query(&self) -> &str {
+        &self.query
+    }
+}
+
+impl<S: Service> Connection<S> {
+    /// Registers a connection on its shard and starts its clocks.
+    pub(crate) fn open(shard: &Rc<Shard<S>>, opening: &Opening, transport: Transport) -> Rc<Self> {
+        let connection = Rc::new(Self {
+            shard: Rc::clone(shard),
+            id: ConnectionId::random(shard.settings().node, shard.index),
+            endpoint: opening.endpoint,
+            peer: opening.peer,
+            identity: opening.identity,
+            state: Cell::new(State::Open),
+            transport: Cell::new(transport),
+            opening: RefCell::new(Packed::of(opening)),
+            outbox: RefCell::default(),
+            is_dirty: Cell::new(false),
+            is_blocked: Cell::new(false),
+            stream: RefCell::default(),
+            reader: RefCell::default(),
+            stash: RefCell::default(),
+            gates: Cell::new(0),
+            waker: RefCell::default(),
+            polling: RefCell::default(),
+            decoder: RefCell::default(),
+            sessions: RefCell::default(),
+            connecting: RefCell::default(),
+            left: RefCell::default(),
+            attempts: Cell::new(0),
+            awaits_pong: Cell::new(false),
+            control: Cell::new((0, 0)),
+        });
+        shard
+            .connections
+            .borrow_mut()
+            .insert(connection.id, Rc::clone(&connection));
+        shard.stats.connections.add(1);
+        shard.stats.connections_total.add(1);
+        connection.start_clocks();
+        connection
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state.get() == State::Open
+    }
+
+    pub(crate) fn payload_bytes_max(&self) -> usize {
+        self.endpoint
+            .max_payload_bytes
+            .unwrap_or(self.shard.settings().max_payload_bytes)
+    }
+
+    /// Wakes the transport's task.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// A session cannot take more: reading stops.
+    pub(crate) fn close_gate(&self) {
+        self.gates.set(self.gates.get().saturating_add(1));
+    }
+
+    /// A session can take more again.
+    pub(crate) fn open_gate(&self) {
+        self.gates.set(self.gates.get().saturating_sub(1));
+        self.wake();
+    }
+
+    pub(crate) fn is_gate_closed(&self) -> bool {
+        self.gates.get() > 0
+    }
+
+    /// Counts a control packet; false when there are too many of them.
+    pub(crate) fn allow_control(&self) -> bool {
+        let second = self.shard.second();
+        let (window, count) = self.control.get();
+        let count = if window == second { count + 1 } else { 1 };
+        self.control.set((second, count));
+        count <= self.shard.settings().control_per_second.saturating_mul(2)
+    }
+
+    fn start_clocks(&self) {
+        let settings = self.shard.settings();
+        if self.endpoint.heartbeat {
+            self.shard
+                .after(settings.ping_interval, self.id, Deadline::Ping);
+        }
+        if self.endpoint.wire == crate::endpoint::Wire::SocketIo {
+            self.shard
+                .after(settings.connect_timeout, self.id, Deadline::Connect);
+        }
+    }
+}

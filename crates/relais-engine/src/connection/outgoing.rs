@@ -1,0 +1,156 @@
+//! From the outbox to the transport: pushing frames, and the one flush at the end of a tick.
+//!
+//! Pushing may happen in the middle of a fan-out, so nothing here calls the service: a connection that cannot go on is
+//! marked as doomed, and the flusher ends it.
+
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+
+use super::{Connection, State};
+use crate::close::{CloseCode, Reason};
+use crate::frame::FrameRef;
+use crate::outbox::{Pushed, SLICES_MAX};
+use crate::service::{Service, Transport};
+
+impl<S: Service> Connection<S> {
+    /// Queues a frame for the end of this tick.
+    pub(crate) fn push(self: &Rc<Self>, frame: FrameRef) {
+        if self.state.get() != State::Open {
+            return;
+        }
+        self.push_anyway(frame);
+    }
+
+    /// As [`Self::push`], for the frames of closing.
+    pub(crate) fn push_anyway(self: &Rc<Self>, frame: FrameRef) {
+        let limits = self.shard.limits.outbox;
+        if !self.outbox.borrow().fits(frame.len(), limits) {
+            // A burst within one tick says nothing about the reader: give the kernel its chance first.
+            self.write_out();
+        }
+        let pushed = self.outbox.borrow_mut().push(frame, limits);
+        match pushed {
+            Pushed::Queued { dropped } => {
+                if dropped > 0 {
+                    let stats = &self.shard.stats;
+                    stats.volatile_dropped_total.add(u64::from(dropped));
+                }
+                self.shard.mark_dirty(self);
+            }
+            Pushed::Dropped => self.shard.stats.volatile_dropped_total.add(1),
+            Pushed::Full => self.doom(Reason::SlowConsumer),
+        }
+    }
+
+    /// Writes what waits, ends what is doomed, and lets those go on who waited for room.
+    pub(crate) fn flush(self: &Rc<Self>) {
+        if let State::Doomed(reason) = self.state.get() {
+            return self.end_doomed(reason);
+        }
+        match self.transport.get() {
+            Transport::WebSocket => self.write_out(),
+            Transport::Polling => self.answer_poll(),
+        }
+        match self.state.get() {
+            State::Doomed(reason) => self.end_doomed(reason),
+            State::Closing => self.finish_closing(),
+            State::Open => self.feed_replays(),
+            State::Closed => {}
+        }
+    }
+
+    /// Writes to the socket until it is done or the kernel takes no more.
+    pub(crate) fn write_out(self: &Rc<Self>) {
+        if self.is_blocked.get() {
+            return;
+        }
+        let stream = self.stream.borrow();
+        let Some(stream) = stream.as_ref() else {
+            return;
+        };
+        let mut outbox = self.outbox.borrow_mut();
+        while !outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = outbox.slices(&mut slices);
+            let written = match &slices[..count] {
+                [one] => stream.try_write(one),
+                several => stream.try_write_vectored(several),
+            };
+            match written {
+                Ok(bytes) => {
+                    self.shard.stats.bytes_out_total.add(bytes as u64);
+                    outbox.advance(bytes);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_blocked.set(true);
+                    self.wake();
+                    return;
+                }
+                Err(_) => {
+                    outbox.clear();
+                    self.doom(Reason::TransportLost);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Marks it for the flusher. A connection that is closing already only has its memory to lose.
+    fn doom(self: &Rc<Self>, reason: Reason) {
+        let reason = match self.state.get() {
+            State::Open => reason,
+            State::Closing => Reason::TransportLost,
+            State::Doomed(_) | State::Closed => return,
+        };
+        self.state.set(State::Doomed(reason));
+        self.shard.mark_dirty(self);
+    }
+
+    fn end_doomed(self: &Rc<Self>, reason: Reason) {
+        match reason {
+            Reason::SlowConsumer => {
+                self.shard.stats.slow_consumers_total.add(1);
+                self.close_slow();
+            }
+            reason => {
+                self.end_sessions(reason);
+                self.vanish();
+            }
+        }
+    }
+
+    /// The close frame goes out where the stream is between two frames and the kernel has room; otherwise RST.
+    fn close_slow(self: &Rc<Self>) {
+        self.end_sessions(Reason::SlowConsumer);
+        self.outbox.borrow_mut().cut();
+        self.state.set(State::Open);
+        self.close(
+            CloseCode::SLOW_CONSUMER,
+            "slow consumer",
+            Reason::SlowConsumer,
+        );
+        self.write_out();
+        if !self.outbox.borrow().is_empty() {
+            self.reset_on_drop();
+            self.vanish();
+        }
+    }
+
+    /// Replays go on when little enough waits.
+    fn feed_replays(&self) {
+        if !self.has_room_for_replay() {
+            return;
+        }
+        for session in self.sessions.borrow().iter() {
+            session.wake_replay();
+        }
+    }
+
+    /// Whether so little waits that a replay may add to it.
+    pub(crate) fn has_room_for_replay(&self) -> bool {
+        let outbox = self.outbox.borrow();
+        let settings = self.shard.settings();
+        outbox.bytes() < settings.replay_low_water_bytes
+            && outbox.frames() < settings.outbox_frames_max / 2
+    }
+}

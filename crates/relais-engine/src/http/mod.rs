@@ -1,0 +1,111 @@
+//! The HTTP side of Engine.IO: handshakes, polls, posts, and the hand-over of upgraded sockets to their shards.
+//!
+//! Runs on the caller's runtime, never on a shard. It reads bodies up to the payload limit and carries them; what they mean is decided
+//! on the shard. No CORS and no origin check: those are the server's around it.
+
+mod polling;
+mod response;
+mod websocket;
+
+use std::hash::BuildHasher;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, header};
+use hyper::body::Body;
+use relais_protocol::engineio::{self, Handshake, HandshakeError, Query};
+
+pub use response::ResponseBody;
+
+use crate::command::Opening;
+use crate::endpoint::{Endpoint, Wire};
+use crate::handle::EngineHandle;
+use crate::sid::ConnectionId;
+
+impl EngineHandle {
+    /// Answers one HTTP request to an endpoint: handshake, polling, WebSocket and upgrade. `peer` is the client's address.
+    ///
+    /// Sets no CORS headers and checks no origin: that is the server's around it. Bodies are read up to the payload limit.
+    pub async fn handle<B>(
+        &self,
+        request: Request<B>,
+        endpoint: impl Into<Endpoint>,
+        peer: SocketAddr,
+    ) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let endpoint = endpoint.into();
+        if endpoint.wire == Wire::WebSocket {
+            return websocket::open(self, request, endpoint, peer).await;
+        }
+        let is_upgrade = websocket::is_upgrade(request.headers());
+        let raw = request.uri().query().unwrap_or("").to_owned();
+        let query = Query::parse(&raw);
+        let is_get = request.method() == Method::GET;
+        match engineio::handshake(&query, is_get, is_upgrade) {
+            Ok(Handshake::Open(engineio::Transport::Polling)) => {
+                polling::open(self, &request, endpoint, peer).await
+            }
+            Ok(Handshake::Open(engineio::Transport::WebSocket)) => {
+                websocket::open(self, request, endpoint, peer).await
+            }
+            Ok(Handshake::Resume { transport, sid }) => {
+                let id = self.known(&sid);
+                match (id, transport) {
+                    (Err(error), _) => response::refusal(error),
+                    (Ok(id), engineio::Transport::WebSocket) => {
+                        websocket::upgrade(self, request, id).await
+                    }
+                    (Ok(id), engineio::Transport::Polling) => {
+                        self.resume_polling(request, endpoint, id).await
+                    }
+                }
+            }
+            Err(error) => response::refusal(error),
+        }
+    }
+
+    async fn resume_polling<B>(
+        &self,
+        request: Request<B>,
+        endpoint: Endpoint,
+        id: ConnectionId,
+    ) -> Response<ResponseBody>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        match *request.method() {
+            Method::GET => polling::poll(self, request.headers(), id).await,
+            Method::POST => polling::post(self, request, endpoint, id).await,
+            _ => response::refusal(HandshakeError::BadRequest),
+        }
+    }
+
+    /// A sid that this node has given out.
+    fn known(&self, sid: &str) -> Result<ConnectionId, HandshakeError> {
+        ConnectionId::parse(sid)
+            .filter(|id| id.node() == self.settings().node && self.port(id.shard()).is_some())
+            .ok_or(HandshakeError::SessionUnknown)
+    }
+
+    /// What a request proves about who sends it: a hash of its `Authorization`, 0 without one.
+    fn identity(&self, headers: &HeaderMap) -> u64 {
+        match headers.get(header::AUTHORIZATION) {
+            Some(value) => self.identity_key().hash_one(value.as_bytes()) | 1,
+            None => 0,
+        }
+    }
+
+    fn opening<B>(&self, request: &Request<B>, endpoint: Endpoint, peer: SocketAddr) -> Opening {
+        Opening {
+            endpoint,
+            peer,
+            identity: self.identity(request.headers()),
+            headers: request.headers().clone(),
+            query: request.uri().query().unwrap_or("").to_owned(),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! A shard that has missed something reads the log from where it was, in order, until it has what it has seen announced.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::scope::{ScopeHub, Verdict};
+use crate::log::LogPage;
+use crate::replay::{RETRY_MAX, RETRY_MIN};
+use crate::room::{Position, Scope};
+use crate::service::Service;
+use crate::session::Session;
+use crate::shard::Shard;
+use crate::socket::Socket;
+
+/// Records of one page.
+const PAGE_RECORDS: u32 = 256;
+
+/// What a page led to.
+enum Progress {
+    /// All that was announced is applied.
+    CaughtUp,
+    /// There is more to read.
+    More,
+    /// The log has not yet what was announced.
+    Nothing,
+    /// Another epoch, or nobody is left.
+    Over,
+}
+
+impl<S: Service> Shard<S> {
+    /// Reads the log for a scope, unless a read is under way.
+    pub(super) fn start_catch_up(
+        self: &Rc<Self>,
+        hub: &mut ScopeHub<Rc<Session<S>>>,
+        scope: Scope,
+    ) {
+        if hub.begin_reading().is_some() {
+            self.stats.catch_ups_total.add(1);
+            tokio::task::spawn_local(catch_up(Rc::clone(self), scope));
+        }
+    }
+
+    /// Compares what was applied with the heads: a publication that was lost is found by the second check that sees it missing.
+    pub(crate) fn check_heads(self: &Rc<Self>) {
+        self.compare_heads(false);
+    }
+
+    /// As [`Self::check_heads`], when it is known that something was lost.
+    pub(crate) fn check_heads_now(self: &Rc<Self>) {
+        self.compare_heads(true);
+    }
+
+    fn compare_heads(self: &Rc<Self>, is_urgent: bool) {
+        let mut renewed = Vec::new();
+        let mut scopes = self.hub.borrow_mut();
+        for (scope, hub) in scopes.iter_mut() {
+            match hub.judge_head(self.log.head(*scope), is_urgent) {
+                Verdict::Read => self.start_catch_up(hub, *scope),
+                Verdict::NewEpoch => renewed.push(*scope),
+                Verdict::Apply | Verdict::Drop => {}
+            }
+        }
+        drop(scopes);
+        for scope in renewed {
+            self.begin_epoch(scope);
+        }
+    }
+
+    /// Applies a page. What was trimmed before it could be read is told to everyone it may concern.
+    fn apply_page(self: &Rc<Self>, scope: Scope, page: &LogPage) -> Progress {
+        self.skip_trimmed(scope, page.trimmed);
+        let mut scopes = self.hub.borrow_mut();
+        let Some(hub) = scopes.get_mut(&scope) else {
+            return Progress::Over;
+        };
+        for delivery in &page.deliveries {
+            match hub.judge_page(delivery.position()) {
+                Verdict::Apply => self.apply(hub, delivery),
+                Verdict::Drop => {}
+                Verdict::Read => {
+                    tracing::error!(scope = scope.0, "a page of the log has a hole");
+                    return Progress::Nothing;
+                }
+                Verdict::NewEpoch => {
+                    hub.end_reading();
+                    drop(scopes);
+                    self.begin_epoch(scope);
+                    return Progress::Over;
+                }
+            }
+        }
+        if !hub.is_behind() {
+            hub.end_reading();
+            if hub.is_idle() {
+                scopes.remove(&scope);
+            }
+            return Progress::CaughtUp;
+        }
+        if page.deliveries.is_empty() {
+            Progress::Nothing
+        } else {
+            Progress::More
+        }
+    }
+
+    fn skip_trimmed(self: &Rc<Self>, scope: Scope, trimmed: u64) {
+        let mut members: Vec<Rc<Session<S>>> = Vec::new();
+        let from = {
+            let mut scopes = self.hub.borrow_mut();
+            let Some(hub) = scopes.get_mut(&scope) else {
+                return;
+            };
+            let Some(applied) = hub.applied().filter(|applied| applied.position < trimmed) else {
+                return;
+            };
+            members.extend(hub.members.all().cloned());
+            let position = Position {
+                epoch: applied.epoch,
+                position: trimmed,
+            };
+            for (cursor, session) in hub.advance(position) {
+                if cursor == trimmed {
+                    session.end_replay(hub);
+                } else {
+                    crate::replay::begin(&session);
+                }
+            }
+            applied.position + 1
+        };
+        for session in members {
+            self.service.gap(&Socket(session), from, trimmed);
+        }
+    }
+}
+
+async fn catch_up<S: Service>(shard: Rc<Shard<S>>, scope: Scope) {
+    let mut pause = RETRY_MIN;
+    loop {
+        let after = shard.applied(scope);
+        match shard.log.read(scope, after, PAGE_RECORDS).await {
+            Ok(page) => match shard.apply_page(scope, &page) {
+                Progress::CaughtUp | Progress::Over => return,
+                Progress::More => {
+                    pause = RETRY_MIN;
+                    tokio::task::yield_now().await;
+                }
+                Progress::Nothing => tokio::time::sleep(Duration::from_millis(20)).await,
+            },
+            Err(error) => {
+                tracing::warn!(%error, "unable to catch up; trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(RETRY_MAX);
+            }
+        }
+        if !shard.hub.borrow().contains_key(&scope) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! From CONNECT to a session: the service decides, an older connection of the session is fenced, the client is answered.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use relais_protocol::json::Json;
+use relais_protocol::socketio::Recovery;
+use tokio::time::timeout;
+
+use super::{Place, Session};
+use crate::close::{CloseCode, Reason};
+use crate::connection::Connection;
+use crate::delivery::Form;
+use crate::frame;
+use crate::registry::Claim;
+use crate::replay::Replay;
+use crate::service::{Accept, Connect, Refuse, Service};
+use crate::sid::session_id;
+use crate::socket::Socket;
+
+/// Asks the service about a namespace.
+pub(crate) fn begin<S: Service>(
+    connection: &Rc<Connection<S>>,
+    namespace: Arc<str>,
+    auth: Option<&str>,
+) {
+    connection
+        .connecting
+        .borrow_mut()
+        .push(Arc::clone(&namespace));
+    let connect = describe(connection, Arc::clone(&namespace), auth);
+    let decision = connection.shard.service.connect(connect);
+    let connection = Rc::clone(connection);
+    tokio::task::spawn_local(async move {
+        let wait = connection.shard.settings().accept_timeout;
+        let decided = timeout(wait, decision)
+            .await
+            .unwrap_or(Err(Refuse::CloseTransport(CloseCode::TRY_AGAIN_LATER)));
+        match decided {
+            Ok(accept) => accepted(&connection, Arc::clone(&namespace), accept).await,
+            Err(refuse) => refused(&connection, &namespace, refuse),
+        }
+        forget(&connection, &namespace);
+    });
+}
+
+fn forget<S: Service>(connection: &Connection<S>, namespace: &Arc<str>) {
+    connection
+        .connecting
+        .borrow_mut()
+        .retain(|name| !Arc::ptr_eq(name, namespace));
+}
+
+fn describe<S: Service>(
+    connection: &Connection<S>,
+    namespace: Arc<str>,
+    auth: Option<&str>,
+) -> Connect {
+    // The text was checked by the decoder; this only wraps it.
+    let depth_max = connection.shard.limits.socketio.depth_max;
+    let recovery = auth
+        .and_then(|auth| Json::check(auth, depth_max).ok())
+        .map(Recovery::of)
+        .unwrap_or_default();
+    let opening = connection.opening.borrow();
+    Connect {
+        endpoint: connection.endpoint.id,
+        namespace,
+        headers: opening.headers(),
+        query: opening.query().to_owned(),
+        peer: connection.peer,
+        auth: auth.map(|auth| Bytes::copy_from_slice(auth.as_bytes())),
+        pid: recovery.pid.map(|pid| pid.into_owned()),
+        offset: recovery.offset.map(|offset| offset.into_owned()),
+        transport: connection.transport.get(),
+    }
+}
+
+fn refused<S: Service>(connection: &Rc<Connection<S>>, namespace: &str, refuse: Refuse) {
+    match refuse {
+        Refuse::ConnectError { message, data } => {
+            connection.push(frame::connect_error(namespace, &message, data.as_deref()));
+        }
+        Refuse::CloseTransport(code) => {
+            connection.close(code, "unable to connect now", Reason::Closed);
+        }
+    }
+}
+
+async fn accepted<S: Service>(
+    connection: &Rc<Connection<S>>,
+    namespace: Arc<str>,
+    mut accept: Accept<S::Data>,
+) {
+    let shard = &connection.shard;
+    let sid = accept.sid.take().unwrap_or_else(session_id);
+    let claim = shard.engine.registry().claim(&sid, shard.index);
+    if let Some(older) = claim.older {
+        match shard.session(&sid) {
+            Some(session) if older.shard == shard.index => {
+                if session.generation() == older.generation {
+                    session.fence();
+                }
+            }
+            _ => shard.engine.fence(&sid, older).await,
+        }
+    }
+    // Somebody may have claimed it after us while we waited; then we are the older one.
+    let is_newest = shard
+        .engine
+        .registry()
+        .find(&sid)
+        .is_some_and(|entry| entry.generation == claim.generation);
+    if !is_newest {
+        connection.close(CloseCode::NORMAL, "taken over", Reason::TransportLost);
+        return;
+    }
+    let pid = accept.pid.take();
+    let was_open = connection.is_open();
+    forget(connection, &namespace);
+    let session = create(connection, namespace, sid, claim, accept);
+    if was_open {
+        connection.push(frame::connect(
+            session.namespace(),
+            session.sid().as_str(),
+            pid.as_deref(),
+        ));
+    }
+    let service = Arc::clone(&shard.service);
+    service.connected(&Socket(Rc::clone(&session)));
+    if !was_open {
+        // It went while the service decided. Told like any other, so that the service need not think of it.
+        session.end(Reason::TransportLost);
+    } else if session.place.get() == Place::Replaying {
+        crate::replay::begin(&session);
+    }
+}
+
+/// Makes the session and puts it into the hub, or before it.
+fn create<S: Service>(
+    connection: &Rc<Connection<S>>,
+    namespace: Arc<str>,
+    sid: crate::room::Sid,
+    claim: Claim,
+    accept: Accept<S::Data>,
+) -> Rc<Session<S>> {
+    let shard = &connection.shard;
+    let session = Rc::new(Session {
+        sid: sid.clone(),
+        scope: accept.scope,
+        form: if accept.recovery {
+            Form::TextWithOffset
+        } else {
+            Form::Text
+        },
+        namespace: Arc::clone(&namespace),
+        data: accept.data,
+        generation: claim.generation,
+        connection: Rc::clone(connection),
+        place: Cell::new(Place::Out),
+        is_open: Cell::new(true),
+        leaving: Cell::new(None),
+        pipeline: RefCell::default(),
+        acks: RefCell::default(),
+        replay: RefCell::default(),
+    });
+    connection
+        .left
+        .borrow_mut()
+        .retain(|left| *left != namespace);
+    connection.sessions.borrow_mut().push(Rc::clone(&session));
+    shard.sessions.borrow_mut().insert(sid, Rc::clone(&session));
+    shard.stats.sessions.add(1);
+    let mut scopes = shard.hub.borrow_mut();
+    let hub = shard.scope_hub(&mut scopes, accept.scope);
+    match accept.resume {
+        Some(resume) => {
+            shard.stats.resumed_total.add(1);
+            session
+                .replay
+                .replace(Some(Box::new(Replay::new(resume, accept.rooms))));
+            session.place.set(Place::Replaying);
+            hub.expect();
+        }
+        None => session.join_hub(hub, &accept.rooms),
+    }
+    drop(scopes);
+    session
+}

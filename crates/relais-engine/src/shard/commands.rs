@@ -1,0 +1,248 @@
+//! What other threads ask of a shard, carried out.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use relais_protocol::engineio::HandshakeError;
+use relais_protocol::websocket::Reader;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use super::Shard;
+use crate::close::{CloseCode, Reason};
+use crate::command::{Command, Opening, PollAnswer, PostAnswer, Upgraded};
+use crate::connection::Connection;
+use crate::endpoint::Wire;
+use crate::frame;
+use crate::room::{Room, Scope, Sid};
+use crate::service::{Service, Transport};
+use crate::session::Session;
+use crate::sid::ConnectionId;
+use crate::transport::{upgrade, websocket};
+
+impl<S: Service> Shard<S> {
+    pub(super) fn obey(self: &Rc<Self>, command: Command) {
+        match command {
+            Command::OpenPolling { opening, reply } => self.open_polling(&opening, reply),
+            Command::OpenWebSocket { opening, upgraded } => self.open_websocket(&opening, upgraded),
+            Command::CheckUpgrade {
+                id,
+                identity,
+                reply,
+            } => {
+                let _ = reply.send(self.check_upgrade(id, identity));
+            }
+            Command::Upgrade { id, upgraded } => {
+                if let Some(connection) = self.connection(id) {
+                    tokio::task::spawn_local(upgrade::run(connection, upgraded));
+                }
+            }
+            Command::Poll {
+                id,
+                identity,
+                number,
+                reply,
+            } => match self.connection(id) {
+                Some(connection) => connection.poll(identity, number, reply),
+                None => {
+                    let _ = reply.send(PollAnswer::Refused(HandshakeError::SessionUnknown));
+                }
+            },
+            Command::PollAborted { id, number } => {
+                if let Some(connection) = self.connection(id) {
+                    connection.poll_aborted(number);
+                }
+            }
+            Command::Post {
+                id,
+                identity,
+                body,
+                reply,
+            } => self.post(id, identity, body, reply),
+            other => self.obey_for_sessions(other),
+        }
+    }
+
+    fn obey_for_sessions(self: &Rc<Self>, command: Command) {
+        match command {
+            Command::Enter {
+                sid,
+                scope,
+                room,
+                done,
+            } => {
+                let session = self.session_of(scope, &sid);
+                let _ = done.send(session.is_some_and(|session| session.join(&room)));
+            }
+            Command::Leave {
+                sid,
+                scope,
+                room,
+                until,
+                done,
+            } => {
+                if let Some(session) = self.session_of(scope, &sid) {
+                    session.leave(&room, until);
+                }
+                let _ = done.send(());
+            }
+            Command::Evict {
+                scope,
+                who,
+                room,
+                until,
+                done,
+            } => {
+                let sessions = self.sessions_in(scope, &[who]);
+                for session in &sessions {
+                    session.leave(&room, until);
+                }
+                let _ = done.send(sids(&sessions));
+            }
+            Command::CloseSessions {
+                scope,
+                room,
+                code,
+                reason,
+                done,
+            } => {
+                let sessions = self.sessions_in(scope, &[room]);
+                let _ = done.send(sessions.len());
+                for session in sessions {
+                    session.close_transport(code, &reason);
+                }
+            }
+            Command::Members { scope, rooms, done } => {
+                let _ = done.send(sids(&self.sessions_in(scope, &rooms)));
+            }
+            Command::Count { scope, rooms, done } => {
+                let _ = done.send(self.count(scope, &rooms));
+            }
+            Command::Fence {
+                sid,
+                generation,
+                done,
+            } => {
+                if let Some(session) = self.session(&sid)
+                    && session.generation() <= generation
+                {
+                    session.fence();
+                }
+                let _ = done.send(());
+            }
+            Command::Drain { window } => self.drain(window),
+            Command::Stop => self.is_stopping.set(true),
+            Command::OpenPolling { .. }
+            | Command::OpenWebSocket { .. }
+            | Command::CheckUpgrade { .. }
+            | Command::Upgrade { .. }
+            | Command::Poll { .. }
+            | Command::PollAborted { .. }
+            | Command::Post { .. } => {}
+        }
+    }
+
+    fn open_polling(self: &Rc<Self>, opening: &Opening, reply: oneshot::Sender<PollAnswer>) {
+        let connection = Connection::open(self, opening, Transport::Polling);
+        let upgrades: &[&str] = if self.settings().allow_upgrades {
+            &["websocket"]
+        } else {
+            &[]
+        };
+        let body = connection.open_packet(upgrades);
+        if reply.send(PollAnswer::Payload(body)).is_err() {
+            connection.lost();
+        }
+    }
+
+    fn open_websocket(self: &Rc<Self>, opening: &Opening, upgraded: Upgraded) {
+        let Ok(stream) = TcpStream::from_std(upgraded.stream) else {
+            self.engine.connection_gone();
+            return;
+        };
+        let connection = Connection::open(self, opening, Transport::WebSocket);
+        if opening.endpoint.wire != Wire::WebSocket {
+            connection.push(frame::engine(&connection.open_packet(&[])));
+        }
+        websocket::attach(&connection, stream, Reader::new(), &upgraded.read_ahead);
+    }
+
+    fn check_upgrade(&self, id: ConnectionId, identity: u64) -> Result<(), HandshakeError> {
+        let connection = self
+            .connection(id)
+            .filter(|connection| connection.is_open())
+            .ok_or(HandshakeError::SessionUnknown)?;
+        connection.check_identity(identity)
+    }
+
+    fn post(
+        self: &Rc<Self>,
+        id: ConnectionId,
+        identity: u64,
+        body: Option<Bytes>,
+        reply: oneshot::Sender<PostAnswer>,
+    ) {
+        match self.connection(id) {
+            Some(connection) => connection.post(identity, body, reply),
+            None => {
+                let _ = reply.send(PostAnswer::Refused(HandshakeError::SessionUnknown));
+            }
+        }
+    }
+
+    fn session_of(&self, scope: Scope, sid: &Sid) -> Option<Rc<Session<S>>> {
+        self.session(sid).filter(|session| session.scope == scope)
+    }
+
+    /// Sessions in any of the rooms, each once; those that replay too, by the rooms that they will be in.
+    fn sessions_in(&self, scope: Scope, rooms: &[Room]) -> Vec<Rc<Session<S>>> {
+        let mut found = Vec::new();
+        if let Some(hub) = self.hub.borrow_mut().get_mut(&scope) {
+            hub.members
+                .visit(rooms, &[], |session| found.push(Rc::clone(session)));
+            if !hub.has_replays() {
+                return found;
+            }
+        }
+        let sessions = self.sessions.borrow();
+        let replaying = sessions
+            .values()
+            .filter(|session| session.scope == scope && session.replays_into(rooms));
+        found.extend(replaying.cloned());
+        found
+    }
+
+    fn count(&self, scope: Scope, rooms: &[Room]) -> usize {
+        if rooms.is_empty() {
+            let hub = self.hub.borrow();
+            return hub.get(&scope).map_or(0, |hub| hub.sessions());
+        }
+        self.sessions_in(scope, rooms).len()
+    }
+
+    /// Closes every connection, spread over the window.
+    fn drain(self: &Rc<Self>, window: Duration) {
+        let mut left: Vec<_> = self.connections.borrow().values().cloned().collect();
+        let shard = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let steps = u32::try_from((window.as_millis() / 50).max(1)).unwrap_or(u32::MAX);
+            let a_step = left.len().div_ceil(steps as usize).max(1);
+            while !left.is_empty() {
+                for connection in left.split_off(left.len().saturating_sub(a_step)) {
+                    connection.close(CloseCode::RESTART, "draining", Reason::Drain);
+                }
+                tokio::time::sleep(window / steps).await;
+            }
+            // Those that were on their way in when the drain began.
+            let late: Vec<_> = shard.connections.borrow().values().cloned().collect();
+            for connection in late {
+                connection.close(CloseCode::RESTART, "draining", Reason::Drain);
+            }
+        });
+    }
+}
+
+fn sids<S: Service>(sessions: &[Rc<Session<S>>]) -> Vec<Sid> {
+    sessions.iter().map(|session| session.sid.clone()).collect()
+}

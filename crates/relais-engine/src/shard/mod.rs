@@ -1,0 +1,217 @@
+//! A shard: one thread, one runtime, and everything that lives on it.
+//!
+//! Owns connections, sessions, hub, wheel and the shared read buffer, all without locks. What comes in: commands and deliveries
+//! through bounded channels, bytes through the sockets. Nothing here blocks or waits for the store.
+
+mod commands;
+mod tasks;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use relais_protocol::{engineio, name::NameRules, socketio, websocket};
+use tokio::sync::mpsc;
+
+use crate::command::Command;
+use crate::connection::Connection;
+use crate::delivery::Delivery;
+use crate::handle::EngineHandle;
+use crate::heartbeat::{Wheel, slot_for};
+use crate::hub::scope::ScopeHub;
+use crate::log::Log;
+use crate::outbox::OutboxLimits;
+use crate::room::{Scope, Sid};
+use crate::service::Service;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::sid::ConnectionId;
+use crate::stats::ShardStats;
+
+/// What a deadline in the wheel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deadline {
+    /// Send a ping.
+    Ping,
+    /// The pong must be here.
+    Pong,
+    /// A namespace must be connected.
+    Connect,
+    /// A closing connection must be gone.
+    Close,
+}
+
+/// An entry of the wheel: whose, what for, and the time it was planned for (so that rounding does not add up).
+pub(crate) type WheelKey = (ConnectionId, Deadline, Instant);
+
+/// Everything that lives on one thread.
+pub(crate) struct Shard<S: Service> {
+    pub(crate) index: u16,
+    pub(crate) service: Arc<S>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) engine: EngineHandle,
+    pub(crate) stats: Arc<ShardStats>,
+    pub(crate) limits: Limits,
+    pub(crate) connections: RefCell<HashMap<ConnectionId, Rc<Connection<S>>>>,
+    pub(crate) sessions: RefCell<HashMap<Sid, Rc<Session<S>>>>,
+    pub(crate) hub: RefCell<HashMap<Scope, ScopeHub<Rc<Session<S>>>>>,
+    pub(crate) wheel: RefCell<Wheel<WheelKey>>,
+    /// One for all connections: a read is parsed before the next connection's turn.
+    pub(crate) read_buffer: RefCell<Vec<u8>>,
+    /// Connections with something to write at the end of this tick.
+    dirty: RefCell<Vec<Rc<Connection<S>>>>,
+    flusher: RefCell<Option<Waker>>,
+    missed: Arc<AtomicBool>,
+    root: Arc<str>,
+    started: Instant,
+    is_stopping: Cell<bool>,
+}
+
+/// Limits in the form in which the layers below want them.
+pub(crate) struct Limits {
+    pub(crate) outbox: OutboxLimits,
+    pub(crate) socketio: socketio::Limits,
+}
+
+impl Limits {
+    fn of(settings: &Settings) -> Self {
+        let names = NameRules {
+            bytes_max: settings.name_bytes_max,
+            ..NameRules::default()
+        };
+        Self {
+            outbox: OutboxLimits {
+                bytes_max: settings.outbox_bytes_max,
+                frames_max: settings.outbox_frames_max,
+            },
+            socketio: socketio::Limits {
+                attachments_max: settings.attachments_max,
+                attachments_bytes_max: settings
+                    .max_payload_bytes
+                    .saturating_mul(settings.attachments_max.max(1)),
+                namespace: names,
+                event_name: names,
+                ..socketio::Limits::default()
+            },
+        }
+    }
+}
+
+/// The receiving ends of a shard's port.
+pub(crate) struct Inbox {
+    pub(crate) deliveries: mpsc::Receiver<Arc<Delivery>>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) missed: Arc<AtomicBool>,
+    pub(crate) stats: Arc<ShardStats>,
+}
+
+impl<S: Service> Shard<S> {
+    /// Runs a shard on the calling thread until it is told to stop.
+    pub(crate) fn run(
+        index: u16,
+        engine: EngineHandle,
+        service: Arc<S>,
+        log: Arc<dyn Log>,
+        inbox: Inbox,
+        runtime: &tokio::runtime::Runtime,
+    ) {
+        let shard = Rc::new(Self::new(index, engine, service, log, &inbox));
+        let local = tokio::task::LocalSet::new();
+        local.block_on(runtime, tasks::run(Rc::clone(&shard), inbox));
+        shard.connections.borrow_mut().clear();
+    }
+
+    fn new(
+        index: u16,
+        engine: EngineHandle,
+        service: Arc<S>,
+        log: Arc<dyn Log>,
+        inbox: &Inbox,
+    ) -> Self {
+        let settings = engine.settings();
+        let now = Instant::now();
+        let horizon = settings
+            .ping_interval
+            .max(settings.ping_timeout)
+            .max(settings.connect_timeout);
+        let slot = slot_for(settings.ping_interval.min(settings.ping_timeout));
+        Self {
+            index,
+            service,
+            log,
+            stats: Arc::clone(&inbox.stats),
+            limits: Limits::of(settings),
+            connections: RefCell::default(),
+            sessions: RefCell::default(),
+            hub: RefCell::default(),
+            wheel: RefCell::new(Wheel::new(now, slot, horizon)),
+            read_buffer: RefCell::new(vec![0; settings.read_buffer_bytes.max(4096)]),
+            dirty: RefCell::default(),
+            flusher: RefCell::default(),
+            missed: Arc::clone(&inbox.missed),
+            root: Arc::from("/"),
+            started: now,
+            is_stopping: Cell::new(false),
+            engine,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        self.engine.settings()
+    }
+
+    pub(crate) fn connection(&self, id: ConnectionId) -> Option<Rc<Connection<S>>> {
+        self.connections.borrow().get(&id).cloned()
+    }
+
+    pub(crate) fn session(&self, sid: &Sid) -> Option<Rc<Session<S>>> {
+        self.sessions.borrow().get(sid).cloned()
+    }
+
+    /// Has a connection flushed at the end of this tick.
+    pub(crate) fn mark_dirty(&self, connection: &Rc<Connection<S>>) {
+        if connection.is_dirty.replace(true) {
+            return;
+        }
+        self.dirty.borrow_mut().push(Rc::clone(connection));
+        if let Some(flusher) = self.flusher.borrow_mut().take() {
+            flusher.wake();
+        }
+    }
+
+    pub(crate) fn at(&self, time: Instant, id: ConnectionId, deadline: Deadline) {
+        self.wheel.borrow_mut().insert(time, (id, deadline, time));
+    }
+
+    pub(crate) fn after(&self, wait: Duration, id: ConnectionId, deadline: Deadline) {
+        self.at(Instant::now() + wait, id, deadline);
+    }
+
+    /// The name of the namespace that nearly everyone uses, shared.
+    pub(crate) fn root(&self) -> Arc<str> {
+        Arc::clone(&self.root)
+    }
+
+    /// Whole seconds since the shard began; for coarse rate limits.
+    pub(crate) fn second(&self) -> u32 {
+        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn websocket_limits(&self, payload_bytes_max: usize) -> websocket::Limits {
+        websocket::Limits {
+            message_bytes_max: payload_bytes_max,
+            fragments_max: u32::try_from(self.settings().fragments_max).unwrap_or(u32::MAX),
+        }
+    }
+
+    pub(crate) fn payload_limits(&self, payload_bytes_max: usize) -> engineio::PayloadLimits {
+        engineio::PayloadLimits {
+            payload_bytes_max,
+            ..engineio::PayloadLimits::default()
+        }
+    }
+}

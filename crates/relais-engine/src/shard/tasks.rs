@@ -1,0 +1,98 @@
+//! The tasks that every shard has: the inbox, the flusher, the wheel and the check of heads.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
+
+use super::{Inbox, Shard};
+use crate::connection::Connection;
+use crate::heartbeat::slot_for;
+use crate::service::Service;
+
+/// Deliveries taken from the inbox before other tasks get their turn.
+const DELIVERIES_A_TURN: usize = 256;
+
+/// Connections flushed before other tasks get their turn.
+const FLUSHES_A_TURN: usize = 512;
+
+/// Runs until the shard is told to stop.
+pub(super) async fn run<S: Service>(shard: Rc<Shard<S>>, mut inbox: Inbox) {
+    tokio::task::spawn_local(flush(Rc::clone(&shard)));
+    tokio::task::spawn_local(turn_wheel(Rc::clone(&shard)));
+    tokio::task::spawn_local(check_heads(Rc::clone(&shard)));
+    let mut deliveries = Vec::with_capacity(DELIVERIES_A_TURN);
+    while !shard.is_stopping.get() {
+        tokio::select! {
+            biased;
+            command = inbox.commands.recv() => match command {
+                Some(command) => shard.obey(command),
+                None => return,
+            },
+            count = inbox.deliveries.recv_many(&mut deliveries, DELIVERIES_A_TURN) => {
+                for delivery in deliveries.drain(..) {
+                    shard.deliver(&delivery);
+                }
+                if count < DELIVERIES_A_TURN && shard.missed.swap(false, Ordering::AcqRel) {
+                    shard.check_heads_now();
+                }
+            }
+        }
+    }
+}
+
+/// Woken by the first dirty connection of a tick, and so queued behind every task that was ready then.
+async fn flush<S: Service>(shard: Rc<Shard<S>>) {
+    let mut batch: Vec<Rc<Connection<S>>> = Vec::new();
+    loop {
+        poll_fn(|context| {
+            if shard.dirty.borrow().is_empty() {
+                *shard.flusher.borrow_mut() = Some(context.waker().clone());
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
+        std::mem::swap(&mut batch, &mut shard.dirty.borrow_mut());
+        for (number, connection) in batch.drain(..).enumerate() {
+            if number > 0 && number % FLUSHES_A_TURN == 0 {
+                tokio::task::yield_now().await;
+            }
+            connection.is_dirty.set(false);
+            connection.flush();
+        }
+        // One great fan-out must not keep its memory for ever.
+        batch.shrink_to(FLUSHES_A_TURN);
+    }
+}
+
+async fn turn_wheel<S: Service>(shard: Rc<Shard<S>>) {
+    let settings = shard.settings();
+    let slot = slot_for(settings.ping_interval.min(settings.ping_timeout));
+    let mut ticks = tokio::time::interval(slot);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut due = Vec::new();
+    loop {
+        ticks.tick().await;
+        shard.wheel.borrow_mut().expire(Instant::now(), &mut due);
+        for (id, deadline, planned) in due.drain(..) {
+            if let Some(connection) = shard.connection(id) {
+                connection.deadline(deadline, planned);
+            }
+        }
+    }
+}
+
+async fn check_heads<S: Service>(shard: Rc<Shard<S>>) {
+    let every = shard.settings().head_check_interval;
+    let mut ticks = tokio::time::interval(every.max(Duration::from_millis(10)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        shard.check_heads();
+    }
+}

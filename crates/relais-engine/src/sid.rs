@@ -1,0 +1,85 @@
+//! The Engine.IO sid: a bearer secret that also says where its connection lives.
+//!
+//! 160 random bits, then node and shard, as base64url. It is compared and looked up, never logged: its `Debug` shows only the place.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+const SECRET_BYTES: usize = 20;
+const BYTES: usize = SECRET_BYTES + 4;
+
+/// Names a connection, and its node and shard.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ConnectionId([u8; BYTES]);
+
+impl ConnectionId {
+    pub(crate) fn random(node: u16, shard: u16) -> Self {
+        let mut bytes = [0; BYTES];
+        bytes[..SECRET_BYTES].copy_from_slice(&rand::random::<[u8; SECRET_BYTES]>());
+        bytes[SECRET_BYTES..SECRET_BYTES + 2].copy_from_slice(&node.to_be_bytes());
+        bytes[SECRET_BYTES + 2..].copy_from_slice(&shard.to_be_bytes());
+        Self(bytes)
+    }
+
+    /// Reads what [`Self::to_text`] wrote.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; BYTES];
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+            Ok(BYTES) => Some(Self(bytes)),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    pub(crate) fn to_text(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    pub(crate) fn node(self) -> u16 {
+        u16::from_be_bytes([self.0[SECRET_BYTES], self.0[SECRET_BYTES + 1]])
+    }
+
+    pub(crate) fn shard(self) -> u16 {
+        u16::from_be_bytes([self.0[SECRET_BYTES + 2], self.0[SECRET_BYTES + 3]])
+    }
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConnectionId({}/{})", self.node(), self.shard())
+    }
+}
+
+/// A session's public id: 120 random bits.
+pub(crate) fn session_id() -> crate::room::Sid {
+    crate::room::Sid::from(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>()).as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_names_its_place_and_hides_its_secret() {
+        let id = ConnectionId::random(3, 7);
+        let text = id.to_text();
+        assert_eq!(ConnectionId::parse(&text), Some(id));
+        assert_eq!((id.node(), id.shard()), (3, 7));
+        assert_eq!(format!("{id:?}"), "ConnectionId(3/7)");
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        for text in [
+            "",
+            "abc",
+            "../../etc",
+            &"a".repeat(31),
+            &"a".repeat(33),
+            &"é".repeat(16),
+        ] {
+            assert_eq!(ConnectionId::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The task of a connection on a WebSocket: reads into the shard's buffer, and waits for room to write when the kernel is full.
+//!
+//! It holds nothing but the connection, so a connection at rest costs no buffer. Writing is the flusher's; this task writes only
+//! after the kernel had no room. While a session cannot take more, it does not read.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use relais_protocol::websocket::{Message, Reader};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::connection::{Connection, State};
+use crate::frame;
+use crate::service::{Service, Transport};
+
+/// Gives a connection its socket and starts reading. `rest` was read before and belongs to it.
+pub(crate) fn attach<S: Service>(
+    connection: &Rc<Connection<S>>,
+    stream: TcpStream,
+    reader: Reader,
+    rest: &[u8],
+) {
+    connection.stream.replace(Some(stream));
+    connection.transport.set(Transport::WebSocket);
+    connection.shard.stats.websockets.add(1);
+    connection.reader.replace(reader);
+    connection.stash.replace(rest.to_vec());
+    tokio::task::spawn_local(WebSocketTask(Rc::clone(connection)));
+}
+
+struct WebSocketTask<S: Service>(Rc<Connection<S>>);
+
+impl<S: Service> Future for WebSocketTask<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let connection = &self.0;
+        let mut waker = connection.waker.borrow_mut();
+        if !waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(context.waker()))
+        {
+            *waker = Some(context.waker().clone());
+        }
+        drop(waker);
+        loop {
+            if connection.state.get() == State::Closed {
+                return Poll::Ready(());
+            }
+            if connection.is_blocked.get() {
+                poll_writable(connection, context);
+            }
+            if connection.is_gate_closed() {
+                return Poll::Pending;
+            }
+            if !connection.stash.borrow().is_empty() {
+                let mut stash = connection.stash.take();
+                take_in(connection, &mut stash);
+                continue;
+            }
+            match poll_read(connection, context) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => connection.lost(),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// Room to write again: what waits goes out, and the flusher's work is done here.
+fn poll_writable<S: Service>(connection: &Rc<Connection<S>>, context: &mut Context<'_>) {
+    loop {
+        match connection.stream.borrow().as_ref() {
+            Some(stream) if stream.poll_write_ready(context).is_pending() => return,
+            Some(_) | None => connection.is_blocked.set(false),
+        }
+        // An error shows itself in the write.
+        connection.flush();
+        if !connection.is_blocked.get() {
+            return;
+        }
+    }
+}
+
+/// One read into the shared buffer, and everything that came with it. False: the stream has ended.
+fn poll_read<S: Service>(connection: &Rc<Connection<S>>, context: &mut Context<'_>) -> Poll<bool> {
+    let shard = &connection.shard;
+    let mut shared = shard.read_buffer.take();
+    let mut buffer = ReadBuf::new(&mut shared);
+    let read = match connection.stream.borrow_mut().as_mut() {
+        Some(stream) => Pin::new(stream).poll_read(context, &mut buffer),
+        None => Poll::Ready(Ok(())),
+    };
+    let bytes = buffer.filled().len();
+    let outcome = match read {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(Ok(())) if bytes == 0 => Poll::Ready(false),
+        Poll::Ready(Ok(())) => {
+            take_in(connection, &mut shared[..bytes]);
+            Poll::Ready(true)
+        }
+        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(true),
+        Poll::Ready(Err(_)) => Poll::Ready(false),
+    };
+    shard.read_buffer.replace(shared);
+    outcome
+}
+
+/// Handles every whole message in `bytes`; the reader keeps an unfinished one, the stash what a session cannot take yet.
+fn take_in<S: Service>(connection: &Rc<Connection<S>>, bytes: &mut [u8]) {
+    let limits = connection
+        .shard
+        .websocket_limits(connection.payload_bytes_max());
+    let mut reader = connection.reader.borrow_mut();
+    let mut rest = bytes;
+    loop {
+        if connection.is_gate_closed() {
+            connection.stash.borrow_mut().extend_from_slice(rest);
+            return;
+        }
+        match reader.read(&mut rest, &limits) {
+            Ok(None) => return,
+            Ok(Some(message)) => handle(connection, &message),
+            Err(error) => return connection.violation(error.close_code(), "bad frame"),
+        }
+    }
+}
+
+fn handle<S: Service>(connection: &Rc<Connection<S>>, message: &Message<'_>) {
+    let is_open = connection.is_open();
+    match message {
+        // The peer's close frame is awaited in every state.
+        Message::Close(reason) => connection.peer_closed(reason.as_ref().map(|reason| reason.code)),
+        _ if !is_open => {}
+        Message::Text(text) => connection.text(text),
+        Message::Binary(data) => connection.binary(data),
+        Message::Ping(payload) => {
+            connection.push(frame::pong(payload));
+            connection.count_control();
+        }
+        Message::Pong(_) => {
+            if connection.endpoint.wire == crate::endpoint::Wire::WebSocket {
+                connection.pong_came();
+            }
+            connection.count_control();
+        }
+    }
+}
