@@ -37,6 +37,9 @@ impl EngineHandle {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let endpoint = endpoint.into();
+        // Only a POST has a body of interest; without it the rest is `Sync`, as futures that borrow it across a wait must be.
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts, ());
         if endpoint.wire == Wire::WebSocket {
             return websocket::open(self, request, endpoint, peer).await;
         }
@@ -59,7 +62,7 @@ impl EngineHandle {
                         websocket::upgrade(self, request, id).await
                     }
                     (Ok(id), engineio::Transport::Polling) => {
-                        self.resume_polling(request, endpoint, id).await
+                        self.resume_polling(&request, body, endpoint, id).await
                     }
                 }
             }
@@ -69,7 +72,8 @@ impl EngineHandle {
 
     async fn resume_polling<B>(
         &self,
-        request: Request<B>,
+        request: &Request<()>,
+        body: B,
         endpoint: Endpoint,
         id: ConnectionId,
     ) -> Response<ResponseBody>
@@ -79,7 +83,7 @@ impl EngineHandle {
     {
         match *request.method() {
             Method::GET => polling::poll(self, request.headers(), id).await,
-            Method::POST => polling::post(self, request, endpoint, id).await,
+            Method::POST => polling::post(self, request.headers(), body, endpoint, id).await,
             _ => response::refusal(HandshakeError::BadRequest),
         }
     }
@@ -99,7 +103,7 @@ impl EngineHandle {
         }
     }
 
-    fn opening<B>(&self, request: &Request<B>, endpoint: Endpoint, peer: SocketAddr) -> Opening {
+    fn opening(&self, request: &Request<()>, endpoint: Endpoint, peer: SocketAddr) -> Opening {
         Opening {
             endpoint,
             peer,

@@ -15,9 +15,9 @@ use crate::endpoint::Endpoint;
 use crate::handle::EngineHandle;
 use crate::sid::ConnectionId;
 
-pub(super) async fn open<B>(
+pub(super) async fn open(
     engine: &EngineHandle,
-    request: &Request<B>,
+    request: &Request<()>,
     endpoint: Endpoint,
     peer: SocketAddr,
 ) -> Response<ResponseBody> {
@@ -93,7 +93,8 @@ impl Drop for TellOnDrop {
 
 pub(super) async fn post<B>(
     engine: &EngineHandle,
-    request: Request<B>,
+    headers: &HeaderMap,
+    body: B,
     endpoint: Endpoint,
     id: ConnectionId,
 ) -> Response<ResponseBody>
@@ -104,9 +105,8 @@ where
     let Some(port) = engine.port(id.shard()) else {
         return response::refusal(HandshakeError::SessionUnknown);
     };
-    let identity = engine.identity(request.headers());
-    let is_binary = request
-        .headers()
+    let identity = engine.identity(headers);
+    let is_binary = headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/octet-stream"));
     let bytes_max = endpoint
@@ -116,7 +116,7 @@ where
         // Version 4 sends binary as base64 text.
         None
     } else {
-        match Limited::new(request.into_body(), bytes_max).collect().await {
+        match Limited::new(body, bytes_max).collect().await {
             Ok(body) => Some(body.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => return response::too_big(),
             Err(_) => return response::refusal(HandshakeError::BadRequest),

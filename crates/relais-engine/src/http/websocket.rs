@@ -24,9 +24,9 @@ pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
 }
 
 /// A new connection on a WebSocket.
-pub(super) async fn open<B: Send + 'static>(
+pub(super) async fn open(
     engine: &EngineHandle,
-    mut request: Request<B>,
+    mut request: Request<()>,
     endpoint: Endpoint,
     peer: SocketAddr,
 ) -> Response<ResponseBody> {
@@ -55,9 +55,9 @@ pub(super) async fn open<B: Send + 'static>(
 }
 
 /// A WebSocket for a connection that is on polling.
-pub(super) async fn upgrade<B: Send + 'static>(
+pub(super) async fn upgrade(
     engine: &EngineHandle,
-    mut request: Request<B>,
+    mut request: Request<()>,
     id: ConnectionId,
 ) -> Response<ResponseBody> {
     let Ok(switch) = switching(&request) else {
@@ -90,7 +90,7 @@ pub(super) async fn upgrade<B: Send + 'static>(
 }
 
 /// The 101, or why there is none.
-fn switching<B>(request: &Request<B>) -> Result<Response<ResponseBody>, Response<ResponseBody>> {
+fn switching(request: &Request<()>) -> Result<Response<ResponseBody>, Response<ResponseBody>> {
     let headers = request.headers();
     let is_current = headers
         .get(header::SEC_WEBSOCKET_VERSION)

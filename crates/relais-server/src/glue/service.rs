@@ -91,7 +91,7 @@ impl Relais {
             .apps
             .at(connect.endpoint)
             .cloned()
-            .ok_or(Refuse::CloseTransport(CloseCode::INTERNAL))?;
+            .ok_or(Refuse::CloseTransport(CloseCode::INTERNAL_ERROR))?;
         let auth: Option<Value> = connect
             .auth
             .as_deref()
@@ -297,7 +297,7 @@ impl Service for Relais {
                 .connect(&session.tenant.key, arrival, self.clock.now());
         // The tenant was opened a moment ago, so this does not wait; if it would, the client simply comes back.
         if !matches!(arrived.now_or_never(), Some(Ok(_))) {
-            socket.close(CloseCode::TRY_LATER, "the store is not available");
+            socket.close(CloseCode::TRY_AGAIN_LATER, "the store is not available");
             return;
         }
         let facts = SessionFacts {
@@ -501,7 +501,7 @@ fn refusal(error: Error) -> Refuse {
                 data: Some(Bytes::from(data.to_string())),
             }
         }
-        _ => Refuse::CloseTransport(CloseCode::TRY_LATER),
+        _ => Refuse::CloseTransport(CloseCode::TRY_AGAIN_LATER),
     }
 }
 
