@@ -27,7 +27,7 @@
 //! | `SetPresence` | [`presence`] |
 //! | `GetPresence` | `userId online status lastSeen?` and, where known, `userName customStatus` |
 //! | `ListPresence` | `users hasMore` |
-//! | `Relay` | `recipients` (sessions), `delivered` (whether there was one), `online` (whether an addressed user, or anybody, is) |
+//! | `Relay` | `recipients` and `delivered` (both: connected sessions that were addressed), `online` (whether an addressed user, or anybody, is) |
 //! | `Stats` | `activeConnections totalConnections connectedUsers rooms messagesPerMinute uptimeSeconds` |
 
 use serde_json::{Value, json};

@@ -66,11 +66,10 @@ pub fn send(
     })
 }
 
-/// The answer: `recipients` is the number of connected sessions that were addressed.
+/// The answer: `recipients`, and `delivered` under the name that direct ones have, is the number of connected sessions
+/// that were addressed.
 pub fn sent(recipients: usize, online: bool) -> Facts {
-    facts::object(
-        json!({ "recipients": recipients, "delivered": recipients > 0, "online": online }),
-    )
+    facts::object(json!({ "recipients": recipients, "delivered": recipients, "online": online }))
 }
 
 /// The addressed rooms.

@@ -28,10 +28,10 @@ pub enum JoinPolicy {
     Webhook,
 }
 
-/// Who may join the rooms of one kind: whoever one of these lets in, tried in order.
+/// Who may join the rooms of one kind: whoever one of these lets in. A webhook is asked only if no other does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoomPolicy {
-    /// In order; empty lets nobody in.
+    /// Empty lets nobody in.
     pub join: Vec<JoinPolicy>,
 }
 
@@ -41,23 +41,21 @@ pub fn participates(
     claimed: bool,
     membership: Membership,
 ) -> Result<bool, Error> {
-    let policies = policy.map_or(&[][..], |policy| &policy.join);
     if membership == Membership::Removed {
         return Ok(false);
     }
-    for policy in policies {
-        match policy {
-            JoinPolicy::Member if membership == Membership::Member => return Ok(true),
-            JoinPolicy::Claim if claimed => return Ok(true),
-            JoinPolicy::Open => return Ok(true),
-            JoinPolicy::Member | JoinPolicy::Claim => {}
-            JoinPolicy::Webhook => {
-                let text = "unable to check membership; webhooks are not available";
-                return Err(Error::new(Code::Unavailable, text));
-            }
-        }
+    let policies = policy.map_or(&[][..], |policy| &policy.join);
+    let known = policies.iter().any(|policy| match policy {
+        JoinPolicy::Member => membership == Membership::Member,
+        JoinPolicy::Claim => claimed,
+        JoinPolicy::Open => true,
+        JoinPolicy::Webhook => false,
+    });
+    if !known && policies.contains(&JoinPolicy::Webhook) {
+        let text = "unable to check membership; webhooks are not available";
+        return Err(Error::new(Code::Unavailable, text));
     }
-    Ok(false)
+    Ok(known)
 }
 
 /// Whether somebody of whom only the kept membership is known can be a participant: a claim or webhook that nobody has

@@ -10,7 +10,7 @@ use crate::command::{Actor, Identity, Invocation, Origin};
 use crate::error::{Code, Error};
 use crate::event::Facts;
 use crate::ids::{Conversation, Moment, RoomKey, SessionId, UserId};
-use crate::ports::{Membership, Transaction};
+use crate::ports::Membership;
 
 impl Dispatcher {
     /// How the one who asks stands to a room, and the membership where it had to be loaded. Does not wait for a session
@@ -222,32 +222,6 @@ impl Dispatcher {
         }
         let members = tenant.store.members(room).await.map_err(store_error)?;
         Ok(room::members(room, &members))
-    }
-
-    /// Closes stays in the store, as its own transaction.
-    pub(super) async fn close_stays(
-        &self,
-        tenant: &Tenant,
-        session: &SessionId,
-        rooms: Vec<RoomKey>,
-        now: Moment,
-    ) -> Result<(), Error> {
-        let changes = rooms
-            .into_iter()
-            .map(|room| crate::ports::Change::LeaveSession {
-                session: session.clone(),
-                room,
-            });
-        let transaction = Transaction {
-            at: now.wall,
-            changes: changes.collect(),
-            ..Transaction::default()
-        };
-        match tenant.store.commit(transaction).await {
-            Ok(_) => Ok(()),
-            Err(crate::ports::CommitError::Store(error)) => Err(store_error(error)),
-            Err(_) => Err(too_many_conflicts()),
-        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Dispatcher;
-use super::settle::store_error;
+use super::settle::{store_error, too_many_conflicts};
 use super::tenant::{Tenant, held, read, write};
 use crate::capability::roster::{Arrival, Departure};
 use crate::capability::{presence, room};
@@ -111,7 +111,11 @@ impl Dispatcher {
         }
         if !refused.is_empty() {
             stays.retain(|stay| stay.until.is_some() || !refused.contains(&stay.room));
-            self.close_stays(tenant, session, refused, now).await?;
+            let closed = refused.into_iter().map(|room| Change::LeaveSession {
+                session: session.clone(),
+                room,
+            });
+            self.store_changes(tenant, closed.collect(), now).await?;
         }
         Ok(stays)
     }
@@ -158,40 +162,62 @@ impl Dispatcher {
     }
 
     /// Stores what waits to be stored about presence and ended sessions, one transaction for each tenant. `true`: more
-    /// waits. On an error everything waits on. To be called about once a second, and before the process ends.
+    /// waits. What could not be stored waits on, and the last error comes out. To be called about once a second, and
+    /// before the process ends.
     pub async fn persist(&self, now: Moment) -> Result<bool, Error> {
-        let mut more = false;
+        let mut more = Ok(false);
         for tenant in self.all_in_use() {
-            let presences = write(&tenant.roster).take_unsaved(PERSIST_BATCH);
-            let stays: Vec<_> = {
-                let mut closing = held(&tenant.closing);
-                let batch = closing.len().min(PERSIST_BATCH);
-                closing.drain(..batch).collect()
+            more = match (self.persist_one(&tenant, now).await, more) {
+                (Ok(waits), Ok(waited)) => Ok(waits || waited),
+                (Err(error), _) | (Ok(_), Err(error)) => Err(error),
             };
-            if presences.is_empty() && stays.is_empty() {
-                continue;
-            }
-            more |= presences.len() == PERSIST_BATCH || stays.len() == PERSIST_BATCH;
-            let closed = stays.iter().cloned();
-            let closed = closed.map(|(session, room)| Change::LeaveSession { session, room });
-            let changes = presences.iter().cloned().map(Change::SetPresence);
-            let transaction = Transaction {
-                at: now.wall,
-                changes: changes.chain(closed).collect(),
-                ..Transaction::default()
-            };
-            if let Err(error) = tenant.store.commit(transaction).await {
+        }
+        more
+    }
+
+    async fn persist_one(&self, tenant: &Tenant, now: Moment) -> Result<bool, Error> {
+        let presences = write(&tenant.roster).take_unsaved(PERSIST_BATCH);
+        let stays: Vec<_> = {
+            let mut closing = held(&tenant.closing);
+            let batch = closing.len().min(PERSIST_BATCH);
+            closing.drain(..batch).collect()
+        };
+        let closed = stays.iter().cloned();
+        let closed = closed.map(|(session, room)| Change::LeaveSession { session, room });
+        let changes = presences.iter().cloned().map(Change::SetPresence);
+        let changes: Vec<_> = changes.chain(closed).collect();
+        if changes.is_empty() {
+            return Ok(false);
+        }
+        match self.store_changes(tenant, changes, now).await {
+            Ok(()) => Ok(presences.len() == PERSIST_BATCH || stays.len() == PERSIST_BATCH),
+            Err(error) => {
                 write(&tenant.roster).unsave(presences);
                 held(&tenant.closing).extend(stays);
-                return Err(match error {
-                    CommitError::Store(error) => store_error(error),
-                    other => super::settle::store_error(crate::ports::StoreError::Failed {
-                        reason: other.to_string(),
-                    }),
-                });
+                Err(error)
             }
         }
-        Ok(more)
+    }
+
+    /// Commits changes of state that make no record.
+    async fn store_changes(
+        &self,
+        tenant: &Tenant,
+        changes: Vec<Change>,
+        now: Moment,
+    ) -> Result<(), Error> {
+        let transaction = Transaction {
+            at: now.wall,
+            changes,
+            ..Transaction::default()
+        };
+        match tenant.store.commit(transaction).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::Store(error)) => Err(store_error(error)),
+            Err(CommitError::Conflict | CommitError::IdempotencyConflict) => {
+                Err(too_many_conflicts())
+            }
+        }
     }
 
     /// What a session that came back has missed of presence and of who is in its rooms: the latest of each. To be called

@@ -115,8 +115,13 @@ impl Dispatcher {
             used_at: AtomicU64::new(now.monotonic.0),
         });
         // Somebody else may have been quicker; then theirs is the one.
-        let mut tenants = write(&self.tenants);
-        Ok(tenants.entry(key.clone()).or_insert(tenant).clone())
+        let tenant = {
+            let mut tenants = write(&self.tenants);
+            tenants.entry(key.clone()).or_insert(tenant).clone()
+        };
+        // Long after the start, the grace of who was online before it is over already.
+        tenant.with_roster(&self.ports, |roster| roster.tick(now));
+        Ok(tenant)
     }
 
     /// The tenant, if it is in use.

@@ -1,6 +1,8 @@
 //! The core as a whole, through its one door, on a store in memory.
 
-#[allow(clippy::unwrap_used)] // The lint lets tests be, but not what they share.
+// The lint lets tests be, but not what they share.
+#![allow(clippy::unwrap_used)]
+
 mod house;
 
 mod messages;
