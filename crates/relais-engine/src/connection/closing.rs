@@ -43,7 +43,8 @@ impl<S: Service> Connection<S> {
     pub(crate) fn peer_closed(self: &Rc<Self>, code: Option<CloseCode>) {
         match self.state.get() {
             State::Open => {
-                let is_clean = code.is_none_or(|code| code == CloseCode::NORMAL);
+                // `engine.close()` of stock clients sends no code, and is how their users cut a link to come back.
+                let is_clean = code == Some(CloseCode::NORMAL);
                 self.leave_sessions(if is_clean {
                     Reason::ClientLeft
                 } else {
@@ -61,9 +62,9 @@ impl<S: Service> Connection<S> {
         }
     }
 
-    /// The client said goodbye by an Engine.IO close packet.
+    /// The client closed its transport by an Engine.IO close packet. Who leaves for good has said DISCONNECT before.
     pub(crate) fn engine_closed(self: &Rc<Self>) {
-        self.leave_sessions(Reason::ClientLeft);
+        self.leave_sessions(Reason::TransportLost);
         self.release_poll(b"6");
         self.write_out();
         self.vanish();
