@@ -189,10 +189,12 @@ impl<'t> Compiler<'t> {
         let Some(declared) = table.table(key) else {
             return Vec::new();
         };
-        let fields = declared.named().iter();
-        fields
-            .filter_map(|entry| self.types.field(&declared, entry))
-            .collect()
+        // A field with a mistake keeps its name, so that what refers to it is not a mistake as well.
+        let field = |entry| {
+            let field = self.types.field(&declared, entry);
+            field.or_else(|| self.types.plain(entry.key, "any", true))
+        };
+        declared.named().iter().filter_map(field).collect()
     }
 
     fn item_of(

@@ -264,9 +264,8 @@ impl Types {
 
 /// Compiles a JSON Schema; without remote references, with patterns in linear time.
 fn compile(schema: &Value) -> Result<Validator, String> {
-    if let Some(unknown) = unknown_keyword(schema) {
-        let help = suggestion(&unknown, KEYWORDS.iter().copied());
-        return Err(format!("unknown JSON Schema keyword \"{unknown}\"{help}"));
+    if let Some(problem) = misspelt(schema) {
+        return Err(problem);
     }
     jsonschema::options()
         .with_draft(jsonschema::Draft::Draft202012)
@@ -331,13 +330,24 @@ const KEYWORDS: &[&str] = &[
     "writeOnly",
 ];
 
-fn unknown_keyword(schema: &Value) -> Option<String> {
-    let schema = schema.as_object()?;
-    for (key, value) in schema {
+/// What `type` may say.
+const TYPES: &[&str] = &[
+    "string", "integer", "number", "boolean", "object", "array", "null",
+];
+
+/// A keyword or type that there is not, anywhere in a schema.
+fn misspelt(schema: &Value) -> Option<String> {
+    for (key, value) in schema.as_object()? {
         if !KEYWORDS.contains(&key.as_str()) {
-            return Some(key.clone());
+            let help = suggestion(key, KEYWORDS.iter().copied());
+            return Some(format!("unknown JSON Schema keyword \"{key}\"{help}"));
         }
         let below = match (key.as_str(), value) {
+            ("type", Value::String(name)) => unknown_type(name),
+            ("type", Value::Array(names)) => names
+                .iter()
+                .filter_map(Value::as_str)
+                .find_map(unknown_type),
             (
                 "items"
                 | "contains"
@@ -348,12 +358,12 @@ fn unknown_keyword(schema: &Value) -> Option<String> {
                 | "then"
                 | "else",
                 value,
-            ) => unknown_keyword(value),
+            ) => misspelt(value),
             ("properties" | "patternProperties" | "$defs", Value::Object(schemas)) => {
-                schemas.values().find_map(unknown_keyword)
+                schemas.values().find_map(misspelt)
             }
             ("anyOf" | "oneOf" | "allOf" | "prefixItems", Value::Array(schemas)) => {
-                schemas.iter().find_map(unknown_keyword)
+                schemas.iter().find_map(misspelt)
             }
             _ => None,
         };
@@ -362,6 +372,11 @@ fn unknown_keyword(schema: &Value) -> Option<String> {
         }
     }
     None
+}
+
+fn unknown_type(name: &str) -> Option<String> {
+    let help = suggestion(name, TYPES.iter().copied());
+    (!TYPES.contains(&name)).then(|| format!("unknown JSON type \"{name}\"{help}"))
 }
 
 /// A schema in words: "a text of 1 to 4000 characters", "one of \"text\", \"image\"".
