@@ -43,7 +43,7 @@ pub const RESERVED_EVENTS: [&str; 6] = [
 /// What one packet may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most binary attachments of a packet. Default 10.
+    /// Most binary attachments of a packet. Default 10; more than 128 are never taken.
     pub attachments_max: usize,
     /// Most bytes of all attachments of one packet. Default 10,000,000: ten of the largest message.
     pub attachments_bytes_max: usize,

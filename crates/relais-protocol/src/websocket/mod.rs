@@ -21,7 +21,6 @@ pub use header::{FrameHeader, Opcode};
 pub use key::{InvalidKey, accept_key};
 pub use mask::unmask;
 pub use reader::{Message, Reader};
-pub use write::FrameBuilder;
 
 /// What one connection may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

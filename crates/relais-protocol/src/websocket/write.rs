@@ -1,14 +1,11 @@
 //! Frames from the server: never masked, never fragmented, lengths in the fewest bytes.
 //!
-//! In: payloads and the caller's buffer. Out: bytes appended to it. [`FrameBuilder`] makes one shared frame
-//! whose payload length is not known before it is written, without moving the payload.
+//! In: payloads and the caller's buffer. Out: bytes appended to it. Who writes a payload before its length is
+//! known leaves [`header_len`] bytes of room in front of it, or writes the header into a buffer of its own.
 
-use bytes::{BufMut, Bytes};
+use bytes::BufMut;
 
 use super::{CloseCode, Opcode};
-
-/// Longest header that a server writes, in bytes.
-const SERVER_HEADER_BYTES_MAX: usize = 10;
 
 /// Most bytes of payload in a control frame.
 const CONTROL_BYTES_MAX: usize = 125;
@@ -74,47 +71,4 @@ pub fn write_close(out: &mut impl BufMut, code: CloseCode, reason: &str) {
 /// Appends the close frame that answers one without a code.
 pub fn write_close_empty(out: &mut impl BufMut) {
     write_header(out, Opcode::Close, 0);
-}
-
-/// One frame to be shared by many recipients, header and payload in one allocation.
-///
-/// ```
-/// # use relais_protocol::websocket::{FrameBuilder, Opcode};
-/// let mut frame = FrameBuilder::new(Opcode::Text, 16);
-/// frame.payload().extend_from_slice(b"2");
-/// assert_eq!(&frame.finish()[..], b"\x81\x012");
-/// ```
-#[derive(Debug)]
-pub struct FrameBuilder {
-    opcode: Opcode,
-    /// Ten bytes kept free for the header, then the payload.
-    buffer: Vec<u8>,
-}
-
-impl FrameBuilder {
-    /// Starts a frame, with room for a payload of about this size.
-    #[must_use]
-    pub fn new(opcode: Opcode, payload_bytes_about: usize) -> Self {
-        let mut buffer = Vec::with_capacity(SERVER_HEADER_BYTES_MAX + payload_bytes_about);
-        buffer.extend_from_slice(&[0; SERVER_HEADER_BYTES_MAX]);
-        Self { opcode, buffer }
-    }
-
-    /// Where the payload goes: append to it, and do nothing else.
-    pub fn payload(&mut self) -> &mut Vec<u8> {
-        &mut self.buffer
-    }
-
-    /// The frame. The header is written right before the payload, so that nothing moves.
-    #[must_use]
-    pub fn finish(mut self) -> Bytes {
-        let payload_bytes = self.buffer.len().saturating_sub(SERVER_HEADER_BYTES_MAX);
-        let start = SERVER_HEADER_BYTES_MAX - header_len(payload_bytes);
-        write_header(
-            &mut &mut self.buffer[start..SERVER_HEADER_BYTES_MAX],
-            self.opcode,
-            payload_bytes,
-        );
-        Bytes::from(self.buffer).slice(start..)
-    }
 }
