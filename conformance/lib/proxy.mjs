@@ -16,6 +16,7 @@ export class Proxy {
     const target = new URL(url);
     proxy.target = { host: target.hostname.replace(/[[\]]/g, ''), port: Number(target.port || 80) };
     proxy.links = new Set();
+    proxy.abandoned = new Set();
     proxy.refusing = false;
     proxy.stalled = false;
     proxy.rate = null;
@@ -85,6 +86,19 @@ export class Proxy {
     }
   }
 
+  /** Tears the clients' ends away and keeps the server's open and silent: it is not told. */
+  abandonClients() {
+    for (const link of [...this.links]) {
+      const { client, upstream } = link;
+      upstream.unpipe(client);
+      client.unpipe(upstream);
+      client.removeAllListeners('close');
+      upstream.pause();
+      client.resetAndDestroy();
+      this.abandoned.add(upstream);
+    }
+  }
+
   /** New connections are refused until `welcome`. */
   refuse() {
     this.refusing = true;
@@ -121,6 +135,7 @@ export class Proxy {
 
   async close() {
     this.cut();
+    for (const upstream of this.abandoned) upstream.destroy();
     this.server.close();
   }
 }
