@@ -83,7 +83,7 @@ fn check_changes(transaction: &Transaction, facts: &impl Facts) -> Result<(), Co
                     Some(free) if *free > 0 => *free -= 1,
                     _ => return Err(unfit("a message has no record that takes its seq")),
                 }
-                if !inserted.insert(message.id) || facts.id_taken(message.id)? {
+                if !inserted.insert(message.id) {
                     return Err(unfit("the id of a message is taken"));
                 }
                 keeps += usize::from(keeps_key(transaction, message));
@@ -100,10 +100,16 @@ fn check_changes(transaction: &Transaction, facts: &impl Facts) -> Result<(), Co
             _ => {}
         }
     }
-    match keeps == usize::from(transaction.idempotency.is_some()) {
-        true => Ok(()),
-        false => Err(unfit("a key comes without the one message that keeps it")),
+    if keeps != usize::from(transaction.idempotency.is_some()) {
+        return Err(unfit("a key comes without the one message that keeps it"));
     }
+    // Last, because a store may leave this to its index.
+    for id in inserted {
+        if facts.id_taken(id)? {
+            return Err(unfit("the id of a message is taken"));
+        }
+    }
+    Ok(())
 }
 
 fn seqs_taken(transaction: &Transaction) -> HashMap<&Conversation, u32> {

@@ -402,3 +402,131 @@ impl News {
         self.tenants[index].1.extend(records);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use relais_core::ids::Epoch;
+    use relais_testkit::build;
+    use relais_testkit::contract::store::Recorder;
+
+    use crate::sqlite::open;
+    use crate::sqlite::recent::RecentLimits;
+
+    struct Stage {
+        writer: Writer,
+        tenant: Arc<TenantLog>,
+        recorder: Arc<Recorder>,
+        _folder: tempfile::TempDir,
+    }
+
+    fn stage() -> Stage {
+        let folder = tempfile::tempdir().expect("a folder");
+        let opened = open::writer(&folder.path().join("relais.db")).expect("the database opens");
+        let limits = RecentLimits {
+            records_max: 100,
+            tenant_bytes_max: 1 << 20,
+            bytes_max: 1 << 20,
+        };
+        let shared = Arc::new(Shared {
+            recents: Recents::new(limits),
+            queued_bytes: AtomicUsize::new(0),
+            failing: AtomicBool::new(false),
+        });
+        let recorder = Arc::new(Recorder::default());
+        let (_, queue) = mpsc::channel(1);
+        let limits = BatchLimits {
+            transactions_max: 100,
+            bytes_max: 1 << 20,
+        };
+        let mut writer = Writer::new(opened, shared, recorder.clone(), queue, limits);
+        let epochs: EpochSource = Arc::new(|| Epoch(1));
+        let tenant = writer.tenant(&build::tenant("one"), &epochs);
+        Stage {
+            tenant: tenant.expect("a tenant"),
+            writer,
+            recorder,
+            _folder: folder,
+        }
+    }
+
+    impl Stage {
+        fn sends(&self, numbers: std::ops::Range<u64>) -> Vec<Commit> {
+            let send = |number| {
+                let message = build::message(number, &build::chat("a"), &build::user("ann"), "hi");
+                Commit {
+                    tenant: self.tenant.clone(),
+                    prepared: Prepared::new(build::send(message)).expect("JSON"),
+                    bytes: 0,
+                    reply: oneshot::channel().0,
+                }
+            };
+            numbers.map(send).collect()
+        }
+
+        fn published(&self) -> Vec<u64> {
+            let records = self.recorder.of(&build::tenant("one"));
+            records.iter().map(|record| record.position.0).collect()
+        }
+    }
+
+    #[test]
+    fn a_commit_that_failed_but_is_on_the_disk_is_published_before_anything_else() {
+        let mut stage = stage();
+        stage.writer.commit(stage.sends(0..2));
+        let commits = stage.sends(2..5);
+        let outcome = stage.writer.attempt(&commits);
+        assert!(outcome.is_ok());
+        // As if the answer of the disk to that commit had been an error.
+        stage.writer.recover(&commits, true);
+        assert_eq!(stage.published(), [1, 2, 3, 4, 5]);
+        assert_eq!(stage.tenant.head().position, Position(5));
+        stage.writer.commit(stage.sends(5..6));
+        assert_eq!(stage.published(), [1, 2, 3, 4, 5, 6]);
+        let page = stage
+            .writer
+            .shared
+            .recents
+            .page(stage.tenant.id, Position(0), 100);
+        assert_eq!(page.map(|page| page.len()), Some(6));
+    }
+
+    #[test]
+    fn a_commit_that_failed_and_is_not_on_the_disk_leaves_no_trace() {
+        let mut stage = stage();
+        stage.writer.commit(stage.sends(0..2));
+        let commits = stage.sends(2..5);
+        stage
+            .writer
+            .execute("BEGIN IMMEDIATE")
+            .expect("a transaction");
+        let mut batch = Batch::new(&stage.writer.connection, &mut stage.writer.places);
+        for commit in &commits {
+            assert!(batch.apply(&commit.tenant, &commit.prepared).is_ok());
+        }
+        assert_eq!(batch.finish(), Ok(()));
+        stage.writer.recover(&commits, true);
+        assert_eq!(stage.published(), [1, 2]);
+        stage.writer.commit(commits);
+        let records = stage.recorder.of(&build::tenant("one"));
+        let seqs = records
+            .iter()
+            .map(|record| record.seq.unwrap_or_default().0);
+        assert!(seqs.eq(1..=5));
+        assert_eq!(stage.published(), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_log_that_somebody_else_has_moved_is_not_written_to() {
+        let mut stage = stage();
+        stage.writer.commit(stage.sends(0..2));
+        stage
+            .writer
+            .connection
+            .execute("UPDATE tenants SET head = 9", [])
+            .expect("moved");
+        stage.writer.commit(stage.sends(2..3));
+        assert_eq!(stage.published(), [1, 2]);
+        assert_eq!(stage.tenant.head().position, Position(2));
+    }
+}
