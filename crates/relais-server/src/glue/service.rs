@@ -2,7 +2,7 @@
 //!
 //! Runs on the shards. What waits for the store waits in the futures given back to the engine; nothing here blocks.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,26 +56,38 @@ pub struct Session {
     tenant: Arc<Tenant>,
     actor: Actor,
     identity: Arc<Identity>,
-    id: RefCell<Option<SessionId>>,
+    id: SessionId,
     generation: u64,
     rooms: Vec<RoomKey>,
     /// On a resume: since when it may have missed presence.
     missed_since: Option<Monotonic>,
+    /// The engine has it: from then on the engine also says when it goes.
+    is_connected: Cell<bool>,
+    clock: Clock,
     bucket: RefCell<Option<TokenBucket>>,
 }
 
-impl Session {
-    fn id(&self) -> SessionId {
-        self.id
-            .borrow()
-            .clone()
-            .expect("set by `connected`, before anything else of the session")
+impl Drop for Session {
+    /// A resume whose connection went before the engine could take it: the roster knows the session as here, and nobody else would tell it.
+    fn drop(&mut self) {
+        if self.missed_since.is_some() && !self.is_connected.get() {
+            let (tenant, now) = (&self.tenant.key, self.clock.now());
+            self.served.dispatcher.disconnect(
+                tenant,
+                &self.id,
+                self.generation,
+                Departure::Lost,
+                now,
+            );
+        }
     }
 }
 
 /// A resume that may be: what the client's pid and offset said, checked.
 struct Comeback {
     pid: Pid,
+    /// As the client has it: a stock client is recovered when the very same comes back.
+    text: String,
     offset: Offset,
 }
 
@@ -168,10 +180,12 @@ impl Relais {
             tenant,
             actor: Actor::User(identity.clone()),
             identity,
-            id: RefCell::default(),
+            id: new_session_id(),
             generation: self.generations.fetch_add(1, Ordering::Relaxed),
             rooms,
             missed_since: None,
+            is_connected: Cell::new(false),
+            clock: self.clock,
             bucket: RefCell::new(bucket),
         })
     }
@@ -182,7 +196,8 @@ impl Relais {
         let pid = self.pids.read(connect.pid.as_deref()?)?;
         let offset = Offset::parse(connect.offset.as_deref()?)?;
         let own = pid.tenant == session.tenant.key && pid.user == session.identity.person.id;
-        own.then_some(Comeback { pid, offset })
+        let text = connect.pid.clone()?;
+        own.then_some(Comeback { pid, text, offset })
     }
 
     async fn resume(
@@ -190,7 +205,7 @@ impl Relais {
         mut session: Session,
         comeback: Comeback,
     ) -> Result<Accept<Session>, Error> {
-        let Comeback { pid, offset } = comeback;
+        let Comeback { pid, text, offset } = comeback;
         let dispatcher = session.served.dispatcher.clone();
         let key = session.tenant.key.clone();
         let now = self.clock.now();
@@ -226,8 +241,9 @@ impl Relais {
             until: stay.until.map(|until| until.0),
         };
         session.missed_since = Some(resumed.since);
+        session.id = pid.session;
         let mut accept = fresh(session);
-        accept.sid = Some(Sid::from(pid.session.0));
+        accept.pid = Some(text);
         accept.resume = Some(Resume {
             seen: offset,
             intervals: resumed.stays.into_iter().map(interval).collect(),
@@ -237,11 +253,9 @@ impl Relais {
 
     /// Gives the session the id and pid that it needs to come back.
     fn signed(&self, mut accept: Accept<Session>, recovery: bool) -> Accept<Session> {
-        let sid = accept.sid.take().unwrap_or_else(new_sid);
-        let session = SessionId(sid.as_str().into());
-        if recovery {
+        if recovery && accept.pid.is_none() {
             let pid = Pid {
-                session: session.clone(),
+                session: accept.data.id.clone(),
                 tenant: accept.data.tenant.key.clone(),
                 user: accept.data.identity.person.id.clone(),
                 began: self.clock.now().wall,
@@ -249,8 +263,7 @@ impl Relais {
             accept.pid = Some(self.pids.sign(&pid));
         }
         accept.recovery = recovery;
-        accept.data.id = RefCell::new(Some(session));
-        accept.sid = Some(sid);
+        accept.sid = Some(Sid::from(accept.data.id.0.clone()));
         accept
     }
 
@@ -286,10 +299,11 @@ impl Service for Relais {
 
     fn connected(self: &Arc<Self>, socket: &Socket<Self>) {
         let session = socket.data();
+        session.is_connected.set(true);
         if session.missed_since.is_some() {
             return;
         }
-        let arrival = self.arrival(session, session.id());
+        let arrival = self.arrival(session, session.id.clone());
         let arrived =
             session
                 .served
@@ -301,7 +315,7 @@ impl Service for Relais {
             return;
         }
         let facts = SessionFacts {
-            session: &session.id(),
+            session: &session.id,
             tenant: &session.tenant.key.tenant,
             resumed: false,
             rooms: &session.rooms,
@@ -321,7 +335,7 @@ impl Service for Relais {
             session
                 .served
                 .dispatcher
-                .missed(&session.tenant.key, &session.id(), since);
+                .missed(&session.tenant.key, &session.id, since);
         for event in missed {
             self.tell(socket, event);
         }
@@ -349,7 +363,7 @@ impl Service for Relais {
         let (tenant, now) = (&session.tenant.key, self.clock.now());
         session.served.dispatcher.disconnect(
             tenant,
-            &session.id(),
+            &session.id,
             session.generation,
             departure,
             now,
@@ -442,7 +456,9 @@ impl Relais {
         Invocation {
             tenant: session.tenant.key.clone(),
             actor: session.actor.clone(),
-            origin: Origin::Session { id: session.id() },
+            origin: Origin::Session {
+                id: session.id.clone(),
+            },
             now: self.clock.now(),
             new_id: self.clock.new_id(),
             command,
@@ -512,10 +528,10 @@ pub fn token_of_query(query: &str) -> Option<String> {
 }
 
 /// A fresh session id: 160 random bits.
-fn new_sid() -> Sid {
+fn new_session_id() -> SessionId {
     let mut bytes = [0_u8; 20];
     rand::rng().fill_bytes(&mut bytes);
-    Sid::from(URL_SAFE_NO_PAD.encode(bytes).as_str())
+    SessionId(URL_SAFE_NO_PAD.encode(bytes).into())
 }
 
 fn unavailable(error: StoreError) -> Error {
