@@ -202,9 +202,9 @@ mod tests {
     fn the_number_of_frames_is_bounded_too() {
         let mut outbox = Outbox::default();
         for _ in 0..4 {
-            outbox.push(frame(1, false), LIMITS);
+            outbox.push(frame(2, false), LIMITS);
         }
-        assert_eq!(outbox.push(frame(1, false), LIMITS), Pushed::Full);
+        assert_eq!(outbox.push(frame(2, false), LIMITS), Pushed::Full);
     }
 
     #[test]

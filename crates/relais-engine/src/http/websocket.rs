@@ -30,10 +30,11 @@ pub(super) async fn open(
     endpoint: Endpoint,
     peer: SocketAddr,
 ) -> Response<ResponseBody> {
-    let switch = match switching(&request) {
-        Ok(switch) => switch,
-        Err(refusal) if endpoint.wire == Wire::WebSocket => return refusal,
-        Err(_) => return response::refusal(HandshakeError::BadRequest),
+    let Some(switch) = switching(&request) else {
+        return match endpoint.wire {
+            Wire::WebSocket if !is_upgrade(request.headers()) => response::upgrade_required(),
+            _ => response::refusal(HandshakeError::BadRequest),
+        };
     };
     if !engine.admit() {
         return response::unavailable();
@@ -60,7 +61,7 @@ pub(super) async fn upgrade(
     mut request: Request<()>,
     id: ConnectionId,
 ) -> Response<ResponseBody> {
-    let Ok(switch) = switching(&request) else {
+    let Some(switch) = switching(&request) else {
         return response::refusal(HandshakeError::BadRequest);
     };
     let Some(commands) = engine.port(id.shard()).map(|port| port.commands.clone()) else {
@@ -89,28 +90,27 @@ pub(super) async fn upgrade(
     switch
 }
 
-/// The 101, or why there is none.
-fn switching(request: &Request<()>) -> Result<Response<ResponseBody>, Response<ResponseBody>> {
+/// The 101; `None` when the request is no opening handshake of version 13.
+fn switching(request: &Request<()>) -> Option<Response<ResponseBody>> {
     let headers = request.headers();
     let is_current = headers
         .get(header::SEC_WEBSOCKET_VERSION)
         .is_some_and(|version| version == "13");
     if request.method() != Method::GET || !is_upgrade(headers) || !is_current {
-        return Err(response::upgrade_required());
+        return None;
     }
     let key = headers
         .get(header::SEC_WEBSOCKET_KEY)
         .and_then(|key| key.to_str().ok())
         .and_then(|key| accept_key(key).ok())
-        .and_then(|accept| HeaderValue::from_str(&accept).ok())
-        .ok_or_else(|| response::refusal(HandshakeError::BadRequest))?;
+        .and_then(|accept| HeaderValue::from_str(&accept).ok())?;
     let mut response = Response::new(Full::new(Bytes::new()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, key);
-    Ok(response)
+    Some(response)
 }
 
 /// Takes the socket out of hyper, with what it had read ahead.
