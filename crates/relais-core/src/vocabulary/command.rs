@@ -219,7 +219,7 @@ impl Reading<'_, '_> {
             Verb::SetTyping => self.typing(self.required(0, Self::flag)?)?,
             Verb::SetPresence => Command::SetPresence {
                 status: self.required(0, Self::text)?,
-                custom_status: self.text(1)?.map(|text| text.to_string()),
+                custom_status: self.string(1)?,
             },
             Verb::GetPresence => Command::GetPresence {
                 user: self.required(0, Self::user)?,
@@ -251,7 +251,7 @@ impl Reading<'_, '_> {
             conversation,
             recipient: self.user(2)?.or(other),
             kind: self.text(1)?.unwrap_or_else(|| "text".into()),
-            body: self.required(0, Self::text)?.to_string(),
+            body: self.required(0, Self::string)?,
             channel: self.text(3)?,
             key: self.text(4)?,
             reply_to: reply_to.transpose()?,
@@ -428,6 +428,10 @@ impl Reading<'_, '_> {
             }
             _ => None,
         })
+    }
+
+    fn string(&self, parameter: usize) -> Result<Option<String>, Error> {
+        self.typed(parameter, |value| value.as_str().map(str::to_owned))
     }
 
     fn number(&self, parameter: usize) -> Result<Option<u64>, Error> {

@@ -14,6 +14,8 @@ mod client;
 mod command;
 mod compile;
 mod demo;
+#[cfg(test)]
+mod documents;
 mod http;
 mod identity;
 mod mistake;
@@ -62,6 +64,9 @@ const RESERVED_EVENTS: [&str; 6] = [
     "newListener",
     "removeListener",
 ];
+
+/// Events that the server handles or sends in every app.
+const OWN_EVENTS: [&str; 3] = ["auth:refresh", "auth:expiring", "error"];
 
 /// A compiled app file.
 #[derive(Debug)]
@@ -222,6 +227,14 @@ impl Audiences for App {
     fn audience(&self, event: &Event) -> Option<Audience> {
         self.server.audience(&self.rooms, event)
     }
+}
+
+/// Whether an app file can declare an event of that name.
+fn check_declared_name(name: &str) -> Result<(), String> {
+    if OWN_EVENTS.contains(&name) {
+        return Err(format!("\"{name}\" is an event that every app has already"));
+    }
+    check_event_name(name)
 }
 
 /// Whether something can be an event's name.

@@ -107,7 +107,7 @@ impl Rule {
             parsed.map_err(|problem| table.note(at, problem)).ok()
         });
         let answer = table.text("answer").map(|(name, at)| {
-            if let Err(problem) = super::check_event_name(name) {
+            if let Err(problem) = super::check_declared_name(name) {
                 table.note(at, problem);
             }
             name.into()

@@ -82,7 +82,7 @@ impl ServerEvents {
             return events;
         };
         for entry in table.named() {
-            if let Err(problem) = super::check_event_name(entry.key) {
+            if let Err(problem) = super::check_declared_name(entry.key) {
                 table.note(entry.at.start, problem);
             }
             let Some(one) = Table::of(table.reader, entry) else {

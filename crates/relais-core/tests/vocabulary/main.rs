@@ -1,5 +1,7 @@
 //! The vocabulary from outside: app files in, commands and wire events out.
 
+#![allow(clippy::unwrap_used)] // helpers of tests
+
 mod apps;
 mod bam_client;
 mod bam_http;

@@ -138,6 +138,10 @@ fn something_that_has_to_be_there() {
 #[test]
 fn a_name_that_cannot_be() {
     assert_eq!(
+        added("[client.\"auth:refresh\"]\ndo = \"stats.get\""),
+        "demo.toml:18:9: \"auth:refresh\" is an event that every app has already"
+    );
+    assert_eq!(
         said(1, "name = \"My App\""),
         "demo.toml:1:8: \"My App\" cannot be an app's name; it stands in addresses: 1 to 32 of a-z, 0-9 and -"
     );

@@ -352,7 +352,7 @@ fn a_reader_types_to_somebody_or_in_a_story_and_two_events_tell_of_it() {
 fn a_profile_goes_to_followers_and_the_user_s_other_sessions_with_the_sender_stamped() {
     let stories = app("stories");
     let payload = json!({ "bio": "writes", "userId": "mallory" });
-    let relay = command(&stories, "profile:updated", &[payload.clone()]);
+    let relay = command(&stories, "profile:updated", std::slice::from_ref(&payload));
     let expected = Command::Relay {
         event: "profile:updated".into(),
         data: payload.clone(),
