@@ -9,8 +9,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::catalogue::Takes;
+use super::places::{Place, RoomId};
 use super::rooms::{ROOM_BYTES_MAX, Rooms};
-use super::rule::{Place, RoomId, Rule, Source};
+use super::rule::{Rule, Source};
 use super::schema::Values;
 use super::server::render;
 use super::view::View;

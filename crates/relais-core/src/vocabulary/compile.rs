@@ -44,10 +44,7 @@ pub(super) fn app(file: &str, text: &str) -> Result<App, Mistakes> {
 
 fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
     let top = Table::new(reader, 0..0, document);
-    let name = top.required_text("name", "name = \"chat\"");
-    if let Some((name, at)) = name {
-        check_name(&top, name, at);
-    }
+    let name = name(&top);
     let title = top.text("title").map(|(title, _)| title);
     let (root, recovery) = (top.flag("root", false), top.flag("recovery", true));
 
@@ -77,28 +74,24 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
         roles: &role_names,
         items: &items,
     };
-    let server_table = top.table("server");
-    let mut server = ServerEvents::read(server_table.as_ref(), &shapes, &role_names);
-    let notify = top.table("notify");
-    let push = notify.as_ref().map_or(Push::Off, Push::read);
-    let made = notify.as_ref().and_then(|table| table.table("types"));
-    let notifications = ServerEvents::read(made.as_ref(), &shapes, &role_names);
-    finish(notify.as_ref());
-    let client_table = top.table("client");
-    let client = ClientEvents::read(client_table.as_ref(), &compiler);
-    let http_table = top.table("http");
-    let http = Routes::read(http_table.as_ref(), &compiler);
+    let mut server = ServerEvents::read(top.table("server").as_ref(), &shapes, &role_names);
+    server.greet(|| built_in(CONNECTED, SESSION));
+    let (push, notifications) = notify(&top, &shapes, &role_names);
+    let client = ClientEvents::read(top.table("client").as_ref(), &compiler);
+    let http = Routes::read(top.table("http").as_ref(), &compiler);
     let metrics = match top.entry("metrics") {
         Some(entry) => shapes.compile(entry.node, COUNTERS, "the counters"),
         None => Some(built_in(METRICS, COUNTERS)),
     };
     shapes.finish();
-    let claims = [&identity.user, &identity.name, &identity.role];
-    let claims = claims.map(|claims| claims.first().map_or("", |claim| &**claim));
-    let demo = Demo::read(top.table("demo"), claims, &role_names, &rooms);
+    let demo = Demo::read(
+        top.table("demo"),
+        identity.first_claims(),
+        &role_names,
+        &rooms,
+    );
     top.finish();
-    server.greet(|| built_in(CONNECTED, SESSION));
-    let name: Arc<str> = name?.0.into();
+    let name = name?;
     Some(App {
         title: title.map_or_else(|| name.clone(), Into::into),
         name,
@@ -130,8 +123,19 @@ fn finish(table: Option<&Table<'_>>) {
     }
 }
 
-/// The name stands in addresses: `/bam/socket.io/`.
-fn check_name(top: &Table<'_>, name: &str, at: usize) {
+fn notify<'t>(top: &Table<'t>, shapes: &Shapes<'t>, roles: &[&'t str]) -> (Push, ServerEvents) {
+    let Some(table) = top.table("notify") else {
+        return (Push::Off, ServerEvents::read(None, shapes, roles));
+    };
+    let push = Push::read(&table);
+    let made = ServerEvents::read(table.table("types").as_ref(), shapes, roles);
+    table.finish();
+    (push, made)
+}
+
+/// The name stands in addresses: `/chat/socket.io/`.
+fn name(top: &Table<'_>) -> Option<Arc<str>> {
+    let (name, at) = top.required_text("name", "name = \"chat\"")?;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || name.len() > 32 || !name.chars().all(plain) {
         let text = format!(
@@ -139,6 +143,7 @@ fn check_name(top: &Table<'_>, name: &str, at: usize) {
         );
         top.note(at, text);
     }
+    Some(name.into())
 }
 
 /// The permissions that sorts of room take have to be somebody's.

@@ -114,7 +114,7 @@ impl DemoUser {
 
 impl DemoRoom {
     fn read(table: &Table<'_>, rooms: &Rooms, users: &[DemoUser]) -> Option<Self> {
-        let room = table.required_text("room", "room = \"bam-42\", the name on the wire");
+        let room = table.required_text("room", "room = \"lobby-1\", the name on the wire");
         let title = table.text("title");
         let mut messages = Vec::new();
         for one in tables(table, "messages") {

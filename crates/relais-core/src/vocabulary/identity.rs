@@ -69,6 +69,12 @@ impl IdentityRules {
         rules
     }
 
+    /// The claims that win for id, name and role.
+    pub(super) fn first_claims(&self) -> [&str; 3] {
+        let lists = [&self.user, &self.name, &self.role];
+        lists.map(|claims| claims.first().map_or("", |claim| &**claim))
+    }
+
     /// See [`super::App::identity`].
     pub(super) fn prove(
         &self,

@@ -19,6 +19,7 @@ mod documents;
 mod http;
 mod identity;
 mod mistake;
+mod places;
 mod reader;
 mod rooms;
 mod rule;

@@ -9,6 +9,7 @@ mod bam_server;
 mod hostile;
 mod identity;
 mod mistakes;
+mod mistakes_between;
 mod other_apps;
 
 use std::sync::Arc;
