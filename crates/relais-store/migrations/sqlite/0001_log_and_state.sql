@@ -34,7 +34,6 @@ CREATE TABLE log (
     data     TEXT    NOT NULL,
     PRIMARY KEY (tenant, position)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX log_place ON log (place, position);
 
 CREATE TABLE messages (
     place     INTEGER NOT NULL,
@@ -51,7 +50,21 @@ CREATE TABLE messages (
     PRIMARY KEY (place, seq)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX messages_id ON messages (tenant, id);
-CREATE UNIQUE INDEX messages_key ON messages (place, sender, key) WHERE body_hash IS NOT NULL;
+
+-- Which message keeps which key, by a hash of place, sender and key. The newest stand in the order in which they came,
+-- the others sorted; they are moved over many at a time, so that a message does not cost a page of a large index.
+CREATE TABLE keys_new (
+    id    INTEGER PRIMARY KEY,
+    hash  INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    seq   INTEGER NOT NULL
+) STRICT;
+CREATE TABLE keys (
+    hash  INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    seq   INTEGER NOT NULL,
+    PRIMARY KEY (hash, place, seq)
+) STRICT, WITHOUT ROWID;
 
 -- A member who is added again gets a new id, and with it a new place in the order.
 CREATE TABLE members (

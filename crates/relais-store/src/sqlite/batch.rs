@@ -17,6 +17,7 @@ use rusqlite::{Connection, Params};
 
 use super::fault::{failed, store_error};
 use super::heads::{Place, Places, TenantLog};
+use super::keys::{Keeper, KeyHash, Keys};
 use super::query;
 use super::rows::{self, CODEC, Prepared};
 use crate::verdict::{self, Facts, Verdict, verdict};
@@ -38,6 +39,7 @@ pub(super) enum Applied {
 pub(super) struct Batch<'w> {
     connection: &'w Connection,
     places: &'w mut Places,
+    keys: &'w mut Keys,
     /// Where each touched log ends with what was applied so far.
     heads: HashMap<i64, (Arc<TenantLog>, Position)>,
 }
@@ -46,10 +48,15 @@ type Sqlite<T> = Result<T, rusqlite::Error>;
 
 impl<'w> Batch<'w> {
     /// Begins; a transaction of SQLite is open.
-    pub(super) fn new(connection: &'w Connection, places: &'w mut Places) -> Self {
+    pub(super) fn new(
+        connection: &'w Connection,
+        places: &'w mut Places,
+        keys: &'w mut Keys,
+    ) -> Self {
         Self {
             connection,
             places,
+            keys,
             heads: HashMap::new(),
         }
     }
@@ -64,6 +71,7 @@ impl<'w> Batch<'w> {
             connection: self.connection,
             tenant: tenant.id,
             places: self.places,
+            keys: self.keys,
         };
         if let Verdict::Duplicate(message) = verdict(&prepared.transaction, &facts)? {
             return Ok(Applied::Duplicate(message));
@@ -76,6 +84,7 @@ impl<'w> Batch<'w> {
     pub(super) fn finish(self) -> Result<(), StoreError> {
         let mut write = || {
             self.places.write(self.connection)?;
+            self.keys.step(self.connection)?;
             let sql = "UPDATE tenants SET head = ?2 WHERE id = ?1 AND head = ?3";
             let mut update = self.connection.prepare_cached(sql)?;
             for (tenant, head) in self.heads.values() {
@@ -118,6 +127,7 @@ impl<'w> Batch<'w> {
         let mut write = Write {
             connection: self.connection,
             places: self.places,
+            keys: self.keys,
             tenant: tenant.id,
             at: transaction.at,
             before,
@@ -220,6 +230,7 @@ pub(super) fn committed(
 struct Write<'b> {
     connection: &'b Connection,
     places: &'b mut Places,
+    keys: &'b mut Keys,
     tenant: i64,
     at: Timestamp,
     /// Head before and after the transaction's records.
@@ -238,6 +249,11 @@ impl Write<'_> {
         let place = self.place(Place::from(&message.conversation))?;
         let kept = verdict::keeps_key(transaction, message);
         let key = transaction.idempotency.as_ref().filter(|_| kept);
+        if let Some(key) = key {
+            let hash = KeyHash::new(place, &key.sender, &key.key);
+            self.keys
+                .add(self.connection, hash, Keeper { place, seq })?;
+        }
         let id = message.id.0.as_bytes();
         self.run(
             "INSERT INTO messages (place, seq, tenant, id, position, sender, recipient, channel,
@@ -396,15 +412,25 @@ struct InDatabase<'b> {
     connection: &'b Connection,
     tenant: i64,
     places: &'b Places,
+    keys: &'b Keys,
 }
 
 impl Facts for InDatabase<'_> {
     fn keyed(&self, key: &Idempotency) -> Result<Option<([u8; 32], Message)>, StoreError> {
         let place = Place::from(&key.conversation);
-        match self.places.find(self.connection, self.tenant, place)? {
-            Some(place) => query::keyed(self.connection, place, &key.sender, &key.key),
-            None => Ok(None),
+        let Some(place) = self.places.find(self.connection, self.tenant, place)? else {
+            return Ok(None);
+        };
+        let hash = KeyHash::new(place, &key.sender, &key.key);
+        let candidates = self.keys.find(self.connection, hash);
+        for keeper in candidates.map_err(|error| store_error(&error))? {
+            let found = query::keeps(self.connection, keeper, &key.sender, &key.key)?;
+            // A place of its own in the hash is no proof of the place.
+            if keeper.place == place && found.is_some() {
+                return Ok(found);
+            }
         }
+        Ok(None)
     }
 
     fn message(&self, id: Id) -> Result<Option<Message>, StoreError> {

@@ -7,6 +7,7 @@
 mod batch;
 mod fault;
 mod heads;
+mod keys;
 mod open;
 mod query;
 mod readers;

@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use super::fault::store_error;
 use super::heads::{Place, find};
+use super::keys::Keeper;
 use super::rows::{self, MESSAGE_COLUMNS, RECORD_COLUMNS};
 
 /// All rows of a statement; statements are prepared once a connection.
@@ -148,16 +149,18 @@ pub(super) fn message(
     first(connection, &sql, (tenant, &id[..]), rows::message)
 }
 
-/// The message that was stored under a key, with the hash of its body.
-pub(super) fn keyed(
+/// The message at a place and seq with the hash of its original body, if it keeps just this key of this sender.
+pub(super) fn keeps(
     connection: &Connection,
-    place: i64,
+    keeper: Keeper,
     sender: &UserId,
     key: &str,
 ) -> Result<Option<([u8; 32], Message)>, StoreError> {
     let sql = "SELECT seq, position, data, body_hash FROM messages
-               WHERE place = ?1 AND sender = ?2 AND key = ?3 AND body_hash IS NOT NULL";
-    first(connection, sql, (place, sender.as_str(), key), |row| {
+               WHERE place = ?1 AND seq = ?2 AND sender = ?3 AND key = ?4
+                 AND body_hash IS NOT NULL";
+    let params = (keeper.place, signed(keeper.seq.0), sender.as_str(), key);
+    first(connection, sql, params, |row| {
         let hash = row.get(3).map_err(|error| store_error(&error))?;
         Ok((hash, rows::message(row)?))
     })

@@ -3,12 +3,12 @@
 //!
 //! Messages are never touched. What was taken from each place is remembered in the same transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use relais_core::ids::{Position, SessionId, Timestamp};
 use relais_core::ports::StoreError;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension, Params};
 use tokio::sync::oneshot;
 
 use super::Inner;
@@ -19,6 +19,9 @@ use crate::retention::{Alive, Retained, Retention, StayVerdict};
 
 /// Rows that one step looks at: a few milliseconds.
 const STEP_ROWS: i64 = 500;
+
+/// Rows that a reader walks over at a time: some ten milliseconds.
+const WALK_ROWS: i64 = 10_000;
 
 type Sqlite<T> = Result<T, rusqlite::Error>;
 
@@ -33,14 +36,7 @@ pub(super) async fn retain(
     let mut total = Retained::default();
     let log = tenant.clone();
     total.records += steps(inner, move |writer| age_step(writer, &log, &rule, now)).await?;
-    let id = tenant.id;
-    let places = inner
-        .readers
-        .ask(move |connection| crowded(connection, id, &rule));
-    for (place, cut) in places.await? {
-        let log = tenant.clone();
-        total.records += steps(inner, move |writer| count_step(writer, &log, place, cut)).await?;
-    }
+    total.records += trim_crowded(inner, tenant, &rule).await?;
     total.stays += stays(inner, tenant, rule, now, alive).await?;
     Ok(total)
 }
@@ -104,25 +100,6 @@ fn age_step(
     forget(writer, tenant, &gone)
 }
 
-fn count_step(
-    writer: &mut Writer,
-    tenant: &TenantLog,
-    place: i64,
-    cut: Position,
-) -> Result<u64, StoreError> {
-    let read = |connection: &Connection| -> Sqlite<Vec<(Position, i64)>> {
-        let sql = "SELECT position FROM log
-                   WHERE place = ?1 AND position <= ?2 ORDER BY position LIMIT ?3";
-        let mut select = connection.prepare_cached(sql)?;
-        let rows = select.query_map((place, cut.0 as i64, STEP_ROWS), |row| {
-            Ok((Position(row.get::<_, i64>(0)? as u64), place))
-        })?;
-        rows.collect()
-    };
-    let gone = read(&writer.connection).map_err(|error| store_error(&error))?;
-    forget(writer, tenant, &gone)
-}
-
 /// Deletes these records and remembers, in the same transaction, up to where each place was trimmed.
 fn forget(
     writer: &mut Writer,
@@ -157,41 +134,107 @@ fn forget(
     // Said before it is done: a page that is read meanwhile may miss them, and must not look complete.
     tenant.trim(newest);
     writer.transact(|connection| write(connection).map_err(|error| store_error(&error)))?;
-    let positions: std::collections::HashSet<_> =
-        gone.iter().map(|(position, _)| *position).collect();
+    let positions: HashSet<_> = gone.iter().map(|(position, _)| *position).collect();
     let recents = &writer.shared.recents;
     recents.trim(tenant.id, |record| positions.contains(&record.position));
     metrics::counter!("relais_store_records_trimmed_total").increment(gone.len() as u64);
     Ok(gone.len() as u64)
 }
 
-/// Places that hold more records than they may, each with the newest position that is too much.
-fn crowded(
-    connection: &Connection,
-    tenant: i64,
+/// Takes from every place what is more than its share, oldest first.
+///
+/// It walks over the log instead of asking an index by place, because that index would cost every record more than
+/// this costs now and then.
+async fn trim_crowded(
+    inner: &Inner,
+    tenant: &Arc<TenantLog>,
     rule: &Retention,
-) -> Result<Vec<(i64, Position)>, StoreError> {
-    let read = || -> Sqlite<Vec<(i64, Position)>> {
-        let sql = "SELECT id, class FROM places WHERE tenant = ?1 AND
-                   (SELECT count(*) FROM log WHERE log.place = places.id) >
-                   CASE class WHEN 0 THEN ?2 ELSE ?3 END";
-        let (roomless, room) = (rule.records_max(true), rule.records_max(false));
-        let mut select = connection.prepare_cached(sql)?;
-        let rows = select.query_map((tenant, roomless as i64, room as i64), |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-        })?;
-        let sql = "SELECT position FROM log
-                   WHERE place = ?1 ORDER BY position DESC LIMIT 1 OFFSET ?2";
-        let mut newest = connection.prepare_cached(sql)?;
-        rows.map(|row| {
-            let (place, class) = row?;
-            let kept = if class == 0 { roomless } else { room };
-            let cut: i64 = newest.query_row((place, kept as i64), |row| row.get(0))?;
-            Ok((place, Position(cut as u64)))
-        })
-        .collect()
-    };
-    read().map_err(|error| store_error(&error))
+) -> Result<u64, StoreError> {
+    let cuts = crowded(inner, tenant, rule).await?;
+    let (mut after, mut trimmed) = (Position(0), 0);
+    while let Some(last) = cuts.values().max().copied().filter(|last| after < *last) {
+        let id = tenant.id;
+        let page = inner.readers.ask(move |connection| {
+            let sql = "SELECT position, place FROM log
+                       WHERE tenant = ?1 AND position > ?2 AND position <= ?3
+                       ORDER BY position LIMIT ?4";
+            let params = (id, after.0 as i64, last.0 as i64, WALK_ROWS);
+            places_of(connection, sql, params).map_err(|error| store_error(&error))
+        });
+        let page = page.await?;
+        let Some((newest, _)) = page.last() else {
+            break;
+        };
+        after = *newest;
+        let gone = page.into_iter().filter(|(position, place)| {
+            let cut = cuts.get(place);
+            cut.is_some_and(|cut| position <= cut)
+        });
+        let gone: Vec<_> = gone.collect();
+        for step in gone.chunks(STEP_ROWS as usize) {
+            let (log, step) = (tenant.clone(), step.to_vec());
+            trimmed += aside(inner, move |writer| forget(writer, &log, &step)).await?;
+        }
+    }
+    Ok(trimmed)
+}
+
+/// Places that hold more records than they may, each with the newest position that is too much.
+async fn crowded(
+    inner: &Inner,
+    tenant: &TenantLog,
+    rule: &Retention,
+) -> Result<HashMap<i64, Position>, StoreError> {
+    let (id, head) = (tenant.id, tenant.head().position);
+    let first = inner.readers.ask(move |connection| {
+        let read = || -> Sqlite<(Option<i64>, Option<i64>)> {
+            let oldest = "SELECT min(position) FROM log WHERE tenant = ?1";
+            let oldest = connection.query_row(oldest, [id], |row| row.get(0))?;
+            let roomless = "SELECT id FROM places WHERE tenant = ?1 AND class = 0";
+            let roomless = connection.query_row(roomless, [id], |row| row.get(0));
+            Ok((oldest, roomless.optional()?))
+        };
+        read().map_err(|error| store_error(&error))
+    });
+    let (oldest, roomless) = first.await?;
+    let span = oldest.map_or(0, |oldest| (head.0 + 1).saturating_sub(oldest as u64));
+    let mut cuts = HashMap::new();
+    if span <= rule.records_max(true).min(rule.records_max(false)) {
+        return Ok(cuts);
+    }
+    let (mut before, mut held) = (i64::MAX, HashMap::new());
+    loop {
+        let page = inner.readers.ask(move |connection| {
+            let sql = "SELECT position, place FROM log
+                       WHERE tenant = ?1 AND position < ?2 ORDER BY position DESC LIMIT ?3";
+            let page = places_of(connection, sql, (id, before, WALK_ROWS));
+            page.map_err(|error| store_error(&error))
+        });
+        let page = page.await?;
+        let Some((oldest, _)) = page.last() else {
+            return Ok(cuts);
+        };
+        before = oldest.0 as i64;
+        for (position, place) in page {
+            let count = held.entry(place).or_insert(0);
+            *count += 1;
+            if *count > rule.records_max(Some(place) == roomless) {
+                cuts.entry(place).or_insert(position);
+            }
+        }
+    }
+}
+
+fn places_of(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+) -> Sqlite<Vec<(Position, i64)>> {
+    let mut select = connection.prepare_cached(sql)?;
+    let rows = select.query_map(params, |row| {
+        Ok((Position(row.get::<_, i64>(0)? as u64), row.get(1)?))
+    })?;
+    rows.collect()
 }
 
 /// A stay that may be due: id, session, when it was seen, whether it is closed.

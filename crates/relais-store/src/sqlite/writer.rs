@@ -20,6 +20,7 @@ use tracing::{error, warn};
 use super::batch::{Applied, Batch, committed};
 use super::fault::{failed, store_error};
 use super::heads::{Places, TenantLog};
+use super::keys::Keys;
 use super::open::Lock;
 use super::query;
 use super::recent::Recents;
@@ -72,6 +73,7 @@ pub(super) struct Writer {
     queue: mpsc::Receiver<Job>,
     limits: BatchLimits,
     places: Places,
+    keys: Keys,
     /// Every tenant that was used since the start, so that its head exists once.
     tenants: HashMap<TenantKey, Arc<TenantLog>>,
     /// Logs whose end must be read again before anything is written to them.
@@ -101,6 +103,7 @@ impl Writer {
             queue,
             limits,
             places: Places::default(),
+            keys: Keys::default(),
             tenants: HashMap::new(),
             unsure: Vec::new(),
             _lock: lock,
@@ -195,7 +198,9 @@ impl Writer {
         self.reload().map_err(early)?;
         self.places.make_room();
         self.execute("BEGIN IMMEDIATE").map_err(early)?;
-        let mut batch = Batch::new(&self.connection, &mut self.places);
+        let sqlite = |error: rusqlite::Error| early(store_error(&error));
+        self.keys.begin(&self.connection).map_err(sqlite)?;
+        let mut batch = Batch::new(&self.connection, &mut self.places, &mut self.keys);
         let mut outcomes = Vec::with_capacity(commits.len());
         for commit in commits {
             match batch.apply(&commit.tenant, &commit.prepared) {
@@ -208,6 +213,11 @@ impl Writer {
             error,
             at_commit: true,
         })?;
+        if let Err(error) = self.keys.committed(&self.connection) {
+            // The commit stands; only what memory knows about keys is in doubt.
+            warn!(%error, "unable to move keys");
+            self.keys.forget();
+        }
         Ok(outcomes)
     }
 
@@ -260,7 +270,9 @@ impl Writer {
         metrics::counter!("relais_store_failed_batches_total").increment(1);
         self.roll_back();
         self.places.forget();
+        self.keys.rolled_back();
         if at_commit {
+            self.keys.forget();
             let tenants = commits.iter().map(|commit| commit.tenant.clone());
             self.unsure.extend(tenants);
             self.unsure.sort_by_key(|tenant| tenant.id);
@@ -500,7 +512,11 @@ mod tests {
             .writer
             .execute("BEGIN IMMEDIATE")
             .expect("a transaction");
-        let mut batch = Batch::new(&stage.writer.connection, &mut stage.writer.places);
+        let mut batch = Batch::new(
+            &stage.writer.connection,
+            &mut stage.writer.places,
+            &mut stage.writer.keys,
+        );
         for commit in &commits {
             assert!(batch.apply(&commit.tenant, &commit.prepared).is_ok());
         }
