@@ -43,12 +43,12 @@ export class Program {
     const keep = (chunk) => (this.output = (this.output + chunk).slice(-8000));
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
-    let ended;
-    this.gone.then((how) => (ended = how));
-    await eventually(`${this.command} answers at ${this.ready}`, async () => {
-      if (ended) throw new Error(`it ended: ${JSON.stringify(ended)} ${this.output}`);
-      return fetch(this.ready, { signal: AbortSignal.timeout(1000) });
-    }, ms);
+    const ready = eventually(`${this.command} answers at ${this.ready}`, () => fetch(this.ready, { signal: AbortSignal.timeout(1000) }), ms);
+    const ended = this.gone.then((how) => {
+      throw new Error(`${this.command} ended before it was ready: ${JSON.stringify(how)} ${this.output}`);
+    });
+    ended.catch(() => {});
+    await Promise.race([ready, ended]);
     return this;
   }
 

@@ -124,9 +124,10 @@ export class Wire {
     }
   }
 
-  /** The code of the close frame that the server sends, however much comes before it; then the end of the connection. */
+  /** The code of the close frame that the server sends, however much comes before it; it is answered, as a peer does. */
   async closeCode() {
     const close = await this.frames.next('a close frame', (got) => got.opcode === OP.close);
+    this.send(frame(OP.close, close.payload));
     return close.payload.length >= 2 ? close.payload.readUInt16BE(0) : 1005;
   }
 
