@@ -84,6 +84,10 @@ impl To {
             }
             _ => add(texts(shapes.reader, "to", entry.node)),
         }
+        if choices.iter().all(|choice| choice.who.is_empty()) {
+            let text = "\"to\" names nobody; leave it out for those whom the core names";
+            shapes.reader.note(entry.node.span().start, text);
+        }
         Self(choices)
     }
 

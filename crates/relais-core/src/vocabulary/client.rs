@@ -119,6 +119,12 @@ impl ClientEvent {
             table.note(table.at.start, text);
         }
         let rule = Rule::read(name, table, compiler, Fields(fields))?;
+        if let (Some(reply), Some(entry)) = (&rule.reply, table.entry("reply"))
+            && !reply.is_object()
+        {
+            let text = "an ack is an object: reply = { messages = \"messages\" }";
+            table.note(entry.node.span().start, text);
+        }
         Some(Self {
             arguments,
             rule: Arc::new(rule),

@@ -301,6 +301,12 @@ impl Auth {
             table.note(table.at.start, text);
             return auth;
         };
+        if texts.is_empty() {
+            table.note(
+                table.at.start,
+                "\"auth\" is empty, so nobody may call this route",
+            );
+        }
         for (who, at) in texts {
             match who.split_once(':').unwrap_or((who, "")) {
                 ("key", "") => auth.key = true,

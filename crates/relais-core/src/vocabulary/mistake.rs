@@ -67,7 +67,7 @@ pub(super) fn suggestion<'k>(wrong: &str, known: impl IntoIterator<Item = &'k st
         .iter()
         .map(|name| (distance(wrong, name), *name))
         .min()
-        .filter(|(distance, name)| *distance <= 1 + name.chars().count() / 3);
+        .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(1));
     if let Some((_, name)) = near {
         return format!("; did you mean \"{name}\"?");
     }

@@ -275,6 +275,12 @@ fn compile(schema: &Value) -> Result<Validator, String> {
         .build(schema)
         .map_err(|error| {
             let path = error.instance_path().as_str();
+            if path.ends_with("/pattern") {
+                let pattern = error.instance();
+                return format!(
+                    "{pattern} is not a pattern; look-around and references back are not possible"
+                );
+            }
             let place = if path.is_empty() {
                 String::new()
             } else {

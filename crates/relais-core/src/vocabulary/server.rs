@@ -227,7 +227,14 @@ impl ServerEvent {
         }
         // Known keys, even where `on` is wrong.
         let _ = (table.entry("to"), table.entry("only"));
-        let sources = table.texts("on").unwrap_or_default().into_iter();
+        let sources = table.texts("on").unwrap_or_default();
+        if sources.is_empty() && table.entry("on").is_some() {
+            table.note(
+                table.at.start,
+                "\"on\" is empty, so nothing makes this event",
+            );
+        }
+        let sources = sources.into_iter();
         let one = |(of, at)| Self::on(name, of, source(table, of, at)?, table, shapes, roles);
         sources.filter_map(one).collect()
     }

@@ -27,8 +27,10 @@ pub enum Shape {
     Fact(Path),
     /// An object.
     Object(Arc<[Member]>),
-    /// A fact (an object, or each object of a list) in another shape; without a path, all facts.
+    /// A fact that is an object, in another shape; without a path, all facts.
     In(Option<Path>, Arc<Shape>),
+    /// Each object of a list, in another shape.
+    Each(Path, Arc<Shape>),
 }
 
 /// A field of an object.
@@ -59,6 +61,10 @@ impl Shape {
             }
             Shape::In(None, shape) => shape.write(view, out),
             Shape::In(Some(path), shape) => match view.value(path) {
+                Some(one) => write_in(one, shape, view, out),
+                None => out.extend_from_slice(b"null"),
+            },
+            Shape::Each(path, shape) => match view.value(path) {
                 Some(Value::Array(list)) => {
                     out.push(b'[');
                     for (index, one) in list.iter().enumerate() {
@@ -69,9 +75,17 @@ impl Shape {
                     }
                     out.push(b']');
                 }
-                Some(one) => write_in(one, shape, view, out),
-                None => out.extend_from_slice(b"null"),
+                Some(_) | None => out.extend_from_slice(b"null"),
             },
+        }
+    }
+
+    /// Whether it is an object whatever the facts are (or nothing where its fact is absent).
+    pub(super) fn is_object(&self) -> bool {
+        match self {
+            Shape::Object(_) => true,
+            Shape::In(_, shape) => shape.is_object(),
+            Shape::Constant(_) | Shape::Fact(_) | Shape::Each(..) => false,
         }
     }
 
@@ -87,13 +101,13 @@ impl Shape {
                 Some(Value::Object(facts)) => shape.write_fields(&view.inside(facts), out),
                 _ => false,
             },
-            Shape::Constant(_) | Shape::Fact(_) => false,
+            Shape::Constant(_) | Shape::Fact(_) | Shape::Each(..) => false,
         }
     }
 
     fn is_absent(&self, view: &View<'_>) -> bool {
         match self {
-            Shape::Fact(path) | Shape::In(Some(path), _) => !view.has(path),
+            Shape::Fact(path) | Shape::In(Some(path), _) | Shape::Each(path, _) => !view.has(path),
             Shape::Constant(_) | Shape::Object(_) | Shape::In(None, _) => false,
         }
     }
@@ -262,8 +276,11 @@ impl<'t> Shapes<'t> {
             self.reader.note(at, text);
             return None;
         };
-        let shape = self.named(name, at, below, of, depth)?;
-        Some(Shape::In(Some(path), Arc::new(shape)))
+        let shape = Arc::new(self.named(name, at, below, of, depth)?);
+        Some(match found {
+            Type::List(_) => Shape::Each(path, shape),
+            _ => Shape::In(Some(path), shape),
+        })
     }
 
     fn named(

@@ -258,6 +258,41 @@ fn a_schema_that_is_none() {
 }
 
 #[test]
+fn a_pattern_that_could_take_long() {
+    assert_eq!(
+        said(
+            14,
+            "payload.body = { type = \"string\", pattern = \"(?=a)b\" }"
+        ),
+        "demo.toml:14:16: \"(?=a)b\" is not a pattern; look-around and references back are not possible"
+    );
+}
+
+#[test]
+fn an_ack_that_is_no_object() {
+    assert_eq!(
+        said(12, "room = \"lobby\"\nreply = \"message\""),
+        "demo.toml:13:9: an ack is an object: reply = { messages = \"messages\" }"
+    );
+}
+
+#[test]
+fn a_list_that_is_empty() {
+    assert_eq!(
+        said(16, "on = []"),
+        "demo.toml:15:9: \"on\" is empty, so nothing makes this event"
+    );
+    assert_eq!(
+        said(17, "data = { id = \"id\" }\nto = [[]]"),
+        "demo.toml:18:6: \"to\" names nobody; leave it out for those whom the core names"
+    );
+    assert_eq!(
+        added("[http.\"GET /x\"]\nauth = []\ndo = \"stats.get\""),
+        "demo.toml:18:7: \"auth\" is empty, so nobody may call this route"
+    );
+}
+
+#[test]
 fn a_fact_that_does_not_exist() {
     assert_eq!(
         said(17, "data = { text = \"bdy\" }"),
@@ -273,7 +308,7 @@ fn a_fact_that_does_not_exist() {
     );
     assert_eq!(
         said(17, "data = { text = \"room.loby\" }"),
-        "demo.toml:17:17: \"room\" has no part \"loby\"; did you mean \"lobbyId\"?"
+        "demo.toml:17:17: \"room\" has no part \"loby\"; known: \"id\", \"kind\", \"lobbyId\", \"name\""
     );
     assert_eq!(
         said(17, "data = { text = \"room\" }"),

@@ -17,9 +17,9 @@ fn an_audience_that_does_not_exist() {
     assert_eq!(
         said(
             17,
-            "data = { id = \"id\" }\nto = [[\"role:dj\", \"owner\"]]"
+            "data = { id = \"id\" }\nto = [[\"role:dj\", \"user:{sendr.id}\"]]"
         ),
-        "demo.toml:18:19: message.sent has no fact \"owner\"; did you mean \"sender\"?"
+        "demo.toml:18:19: message.sent has no fact \"sendr\"; did you mean \"sender\"?"
     );
     assert_eq!(
         added(
