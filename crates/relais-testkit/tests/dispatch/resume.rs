@@ -63,7 +63,7 @@ async fn a_session_gets_the_latest_transition_of_each_user_that_it_missed() {
         "room.left bob 1",
         "presence.offline bob offline",
         "presence.changed bob offline",
-        "presence.offline carol offline",
+        "presence.online carol online",
         "room.joined carol 1",
         "presence.changed carol busy",
     ];
@@ -90,7 +90,8 @@ async fn a_takeover_is_told_what_came_while_the_old_connection_may_have_been_dea
     house.enter("bob", "b1").await;
     house.pass(10_000);
     let resumed = house.resume("alice", "a1").await.unwrap();
-    assert_eq!(missed(&house, "a1", resumed.since), ["room.joined bob 1"]);
+    let told = missed(&house, "a1", resumed.since);
+    assert_eq!(told, ["presence.online bob online", "room.joined bob 1"]);
     let stats = house.dispatcher.stats(house.now().monotonic);
     assert_eq!(stats.active_connections, 2);
 }
@@ -118,7 +119,12 @@ async fn after_the_grace_a_session_can_still_come_back_and_is_announced_again() 
     house.pass(3_600_000);
     house.heard();
     house.resume("alice", "a1").await.unwrap();
-    assert_eq!(house.heard(), ["room.joined alice 1"]);
+    let back = [
+        "presence.online alice online",
+        "presence.changed alice online",
+        "room.joined alice 1",
+    ];
+    assert_eq!(house.heard(), back);
 }
 
 #[tokio::test]

@@ -31,7 +31,10 @@ async fn a_join_answers_with_who_is_there_and_the_last_seq() {
     assert_eq!(answer["lastSeq"], 1);
     assert_eq!(users(&answer["online"]), ["alice", "bob"]);
     assert!(house.in_hub("b1", &bam("1")));
-    assert_eq!(house.heard(), ["room.joined alice 1", "room.joined bob 1"]);
+    let heard = house.heard();
+    assert_eq!(heard[1], "room.joined alice 1");
+    assert_eq!(heard[3], "room.joined bob 1");
+    assert_eq!(heard.len(), 4, "each with the news that they are online");
 }
 
 #[tokio::test]
@@ -160,7 +163,7 @@ async fn a_removal_that_comes_while_a_joining_session_enters_the_hub_keeps_the_u
         Code::NotAMember
     );
     assert!(!house.in_hub("a1", &bam("1")));
-    assert_eq!(house.heard(), ["room.joined alice 1", "room.left alice 1"]);
+    assert_eq!(house.heard().last().unwrap(), "room.left alice 1");
     let stays = house.tenant_store().await.session_rooms(&sid("a1")).await;
     assert!(stays.unwrap()[0].until.is_some());
 }

@@ -59,6 +59,10 @@ pub(super) struct User {
     pub(super) status: Arc<str>,
     pub(super) custom_status: Option<String>,
     pub(super) last_seen: Timestamp,
+    /// Whether anybody was told that the user is online.
+    pub(super) announced: bool,
+    /// Rooms that were told that the user went offline, and were not told otherwise since.
+    pub(super) owed: BTreeSet<RoomKey>,
 }
 
 impl Roster {
@@ -91,6 +95,7 @@ impl Roster {
             entry.places.push(place);
             return self.merge(&user, now);
         }
+        let owed = self.past.told_offline(&user);
         let entry = User {
             person,
             places: vec![place],
@@ -98,9 +103,44 @@ impl Roster {
             status,
             custom_status,
             last_seen: now.wall,
+            announced: false,
+            owed,
         };
-        self.users.insert(user.clone(), entry);
-        self.told(What::Online, &user, now)
+        self.users.insert(user, entry);
+        None
+    }
+
+    /// Tells who has not heard it that a user is online: all contacts when there are some for the first time, then the
+    /// entered rooms that last heard the opposite. Those hear the status too, which they have as offline.
+    pub(super) fn announce(
+        &mut self,
+        user: &UserId,
+        entered: &[RoomKey],
+        now: Moment,
+    ) -> Vec<Transition> {
+        let contacts = self.contacts(user);
+        let Some(entry) = self.users.get_mut(user) else {
+            return Vec::new();
+        };
+        let back = entered.iter().filter(|room| entry.owed.remove(*room));
+        let back: Vec<_> = back.cloned().map(AudienceKey::Room).collect();
+        let online = match entry.announced {
+            true => back.clone(),
+            false => contacts,
+        };
+        entry.announced |= !online.is_empty();
+        let told = [(What::Online, online), (What::Changed, back)];
+        let Some(shown) = self.shown(user) else {
+            return Vec::new();
+        };
+        let told = told.into_iter().filter(|(_, to)| !to.is_empty());
+        told.map(|(what, to)| Transition {
+            what,
+            shown: shown.clone(),
+            to,
+            at: now,
+        })
+        .collect()
     }
 
     /// Takes a device out of its rooms and away; the last one takes its user along.

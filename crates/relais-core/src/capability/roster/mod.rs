@@ -156,9 +156,12 @@ impl Roster {
             entry.person = person;
             entry.last_seen = now.wall;
         }
-        for room in rooms {
-            told.extend(self.enter(&place, room, now));
-        }
+        let joined: Vec<_> = rooms
+            .iter()
+            .filter_map(|room| self.enter(&place, room.clone(), now))
+            .collect();
+        told.extend(self.announce(&user, &rooms, now));
+        told.extend(joined);
         self.remember(&user);
         self.past.record(&told);
         told
@@ -212,15 +215,26 @@ impl Roster {
 
     /// A session enters a room. Nothing is told of one that is in it already, or is not here.
     pub fn join(&mut self, session: &SessionId, room: RoomKey, now: Moment) -> Vec<Transition> {
-        let told = self.enter(&Place::Session(session.clone()), room, now);
-        self.note_rooms(&told);
-        told.into_iter().collect()
+        let place = Place::Session(session.clone());
+        let Some(joined) = self.enter(&place, room.clone(), now) else {
+            return Vec::new();
+        };
+        let user = joined.shown.person.id.clone();
+        let mut told = self.announce(&user, &[room], now);
+        told.push(joined);
+        self.remember(&user);
+        self.past.record(&told);
+        told
     }
 
     /// A session leaves a room.
     pub fn leave(&mut self, session: &SessionId, room: &RoomKey, now: Moment) -> Vec<Transition> {
         let told = self.exit(&Place::Session(session.clone()), room, now);
-        self.note_rooms(&told);
+        if let Some(left) = &told {
+            let user = left.shown.person.id.clone();
+            self.remember(&user);
+            self.past.record(std::slice::from_ref(left));
+        }
         told.into_iter().collect()
     }
 
@@ -292,13 +306,5 @@ impl Roster {
             }
         }
         all
-    }
-
-    fn note_rooms(&mut self, told: &Option<Transition>) {
-        if let Some(transition) = told {
-            let user = transition.shown.person.id.clone();
-            self.remember(&user);
-            self.past.record(std::slice::from_ref(transition));
-        }
     }
 }

@@ -3,10 +3,10 @@
 //! Transitions replace each other by user and subject (reach, status, each room), so somebody who flapped ten times is
 //! told once. Bounded: beyond its size the oldest is forgotten, and who went before that is told that something is missing.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use crate::event::{Transition, What};
-use crate::ids::{Monotonic, RoomKey, SessionId, UserId};
+use crate::ids::{AudienceKey, Monotonic, RoomKey, SessionId, UserId};
 
 /// What a session missed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +88,19 @@ impl Past {
         if let Some(number) = self.latest.remove(key) {
             self.by_number.remove(&number);
         }
+    }
+
+    /// Rooms whose latest news of a user's status is that it is offline.
+    pub(super) fn told_offline(&self, user: &UserId) -> BTreeSet<RoomKey> {
+        let number = self.latest.get(&(user.clone(), Subject::Status));
+        let told = number.and_then(|number| self.by_number.get(number));
+        let offline = told.filter(|(_, told)| !told.shown.online);
+        let to = offline.into_iter().flat_map(|(_, told)| &told.to);
+        to.filter_map(|key| match key {
+            AudienceKey::Room(room) => Some(room.clone()),
+            AudienceKey::Tenant | AudienceKey::User(_) | AudienceKey::Role(_) => None,
+        })
+        .collect()
     }
 
     /// Transitions from `since` on, that moment included, which `hears` lets through.

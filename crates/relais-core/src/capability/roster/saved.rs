@@ -45,6 +45,8 @@ impl Roster {
             status: presence.status.clone(),
             custom_status: presence.custom_status.clone(),
             last_seen: presence.last_seen,
+            announced: true,
+            owed: BTreeSet::new(),
         };
         let device = Device {
             user: user.clone(),

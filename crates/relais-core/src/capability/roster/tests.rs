@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::What;
+use crate::ids::AudienceKey;
 
 fn person(name: &str) -> Person {
     Person {
@@ -182,4 +183,62 @@ fn what_waits_to_be_stored_is_one_entry_for_a_user_and_comes_back_if_it_could_no
     roster.unsave(taken);
     assert_eq!(&*roster.take_unsaved(10)[0].status, "away");
     assert!(roster.take_unsaved(10).is_empty());
+}
+
+fn in_rooms(name: &str, rooms: &[&str]) -> Arrival {
+    Arrival {
+        rooms: rooms.iter().map(|id| room(id)).collect(),
+        ..arrival(name, "a1")
+    }
+}
+
+fn to(ids: &[&str]) -> Vec<AudienceKey> {
+    ids.iter().map(|id| AudienceKey::Room(room(id))).collect()
+}
+
+#[test]
+fn contacts_hear_once_that_somebody_is_online_however_many_rooms_they_share() {
+    let mut roster = roster(Contacts::Rooms);
+    let told = roster.arrive(in_rooms("alice", &["1", "2"]), at(0));
+    assert_eq!(
+        whats(&told),
+        [
+            What::Online,
+            What::Joined(room("1")),
+            What::Joined(room("2"))
+        ]
+    );
+    assert_eq!(told[0].to, to(&["1", "2"]));
+    let later = roster.join(&sid("a1"), room("3"), at(1));
+    assert_eq!(whats(&later), [What::Joined(room("3"))]);
+}
+
+#[test]
+fn somebody_without_automatic_rooms_is_online_for_the_first_room_that_they_enter() {
+    let mut roster = roster(Contacts::Rooms);
+    assert!(roster.arrive(in_rooms("alice", &[]), at(0)).is_empty());
+    let told = roster.join(&sid("a1"), room("1"), at(1));
+    assert_eq!(whats(&told), [What::Online, What::Joined(room("1"))]);
+    let again = roster.join(&sid("a1"), room("1"), at(2));
+    assert!(again.is_empty());
+}
+
+#[test]
+fn a_room_that_heard_offline_hears_the_opposite_when_the_user_is_back_in_it() {
+    let mut roster = roster(Contacts::Rooms);
+    roster.arrive(in_rooms("alice", &["1", "2"]), at(0));
+    roster.depart(&sid("a1"), 1, Departure::Silent, at(1));
+    assert!(roster.arrive(in_rooms("alice", &[]), at(2)).is_empty());
+    for (ms, back) in [(3, "1"), (4, "2")] {
+        let told = roster.join(&sid("a1"), room(back), at(ms));
+        let expected = [What::Online, What::Changed, What::Joined(room(back))];
+        assert_eq!(whats(&told), expected);
+        assert_eq!(
+            (&told[1].to, &*told[1].shown.status),
+            (&to(&[back]), "online")
+        );
+    }
+    roster.leave(&sid("a1"), &room("1"), at(5));
+    let told = roster.join(&sid("a1"), room("1"), at(6));
+    assert_eq!(whats(&told), [What::Joined(room("1"))]);
 }
