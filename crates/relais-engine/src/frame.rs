@@ -68,7 +68,9 @@ impl Frame {
     #[cfg(test)]
     pub(crate) fn for_test(bytes: usize, volatile: bool) -> FrameRef {
         let mut builder = Builder::new(Opcode::Text, bytes);
-        builder.buffer.resize(HEADER_BYTES_MAX + bytes.saturating_sub(2), b'x');
+        builder
+            .buffer
+            .resize(HEADER_BYTES_MAX + bytes.saturating_sub(2), b'x');
         builder.finish(&[], volatile)
     }
 }

@@ -155,13 +155,49 @@ impl<S: Service> Session<S> {
     }
 
     fn take(self: &Rc<Self>, flow: Flow, ack: Option<u64>) {
-        let (state, is_barrier) = match flow {
+        let (future, is_barrier) = match flow {
             Flow::Done => return,
-            Flow::Reply(reply) if self.has_commands() => (State::Done(Some(reply)), false),
-            Flow::Reply(reply) => return self.answer(ack, Some(reply)),
-            Flow::Pipelined(future) => (State::Running(future), false),
-            Flow::Barrier(future) => (State::Running(future), true),
+            Flow::Reply(reply) => return self.finished(ack, Some(reply)),
+            Flow::Pipelined(future) => (future, false),
+            Flow::Barrier(future) => (future, true),
         };
+        if is_barrier && self.has_commands() {
+            return self.enqueue(ack, State::Running(future), true);
+        }
+        // The first poll is what submits a command, so it comes before anything that the client sent later.
+        match self.poll_at_once(future) {
+            Ok(reply) => self.finished(ack, reply),
+            Err(future) => self.enqueue(ack, State::Running(future), is_barrier),
+        }
+    }
+
+    /// With the driver's waker, if there is one; a driver that is still to be made polls again.
+    fn poll_at_once(
+        &self,
+        mut future: LocalFuture<Option<Reply>>,
+    ) -> Result<Option<Reply>, LocalFuture<Option<Reply>>> {
+        let waker = self
+            .pipeline
+            .borrow()
+            .as_ref()
+            .and_then(|pipeline| pipeline.waker.clone());
+        let waker = waker.as_ref().unwrap_or(Waker::noop());
+        match future.as_mut().poll(&mut Context::from_waker(waker)) {
+            Poll::Ready(reply) => Ok(reply),
+            Poll::Pending => Err(future),
+        }
+    }
+
+    /// Done already: answered now, or in its turn.
+    fn finished(self: &Rc<Self>, ack: Option<u64>, reply: Option<Reply>) {
+        if self.has_commands() {
+            self.enqueue(ack, State::Done(reply), false);
+        } else {
+            self.answer(ack, reply);
+        }
+    }
+
+    fn enqueue(self: &Rc<Self>, ack: Option<u64>, state: State, is_barrier: bool) {
         if !self.is_open() {
             return;
         }

@@ -1,0 +1,97 @@
+//! An engine on loopback with a log in memory, a service that does what its clients say, and a bare WebSocket client.
+//!
+//! Everything is waited for by what can be observed; nothing sleeps for a guess.
+
+// Each test file uses another part of it.
+#![allow(dead_code, unused_imports, clippy::unwrap_used)]
+
+pub mod client;
+pub mod log;
+pub mod service;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use relais_engine::{
+    AcceptLimits, Endpoint, EngineHandle, Interval, OutEvent, Room, Scope, Settings, Wire, serve,
+};
+
+pub use client::{Client, Incoming};
+pub use log::MemoryLog;
+pub use service::TestService;
+
+/// The scope that tests use unless they say otherwise.
+pub const SCOPE: Scope = Scope(7);
+
+/// An engine that listens.
+pub struct Server {
+    pub address: SocketAddr,
+    pub engine: EngineHandle,
+    pub log: Arc<MemoryLog>,
+    pub service: Arc<TestService>,
+}
+
+impl Server {
+    pub async fn start(settings: Settings) -> Self {
+        let log = Arc::new(MemoryLog::default());
+        let service = Arc::new(TestService::new(Arc::clone(&log)));
+        let engine =
+            EngineHandle::start(settings, Arc::clone(&service), Arc::clone(&log) as _).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let handle = engine.clone();
+        let limits = AcceptLimits::default();
+        tokio::spawn(serve(
+            listener,
+            limits,
+            std::future::pending(),
+            move |request, peer| {
+                let engine = handle.clone();
+                let wire = match request.uri().path() {
+                    "/raw" => Wire::WebSocket,
+                    _ => Wire::SocketIo,
+                };
+                async move { engine.handle(request, Endpoint::new(0, wire), peer).await }
+            },
+        ));
+        Self {
+            address,
+            engine,
+            log,
+            service,
+        }
+    }
+
+    /// Appends a record for a room to the log and publishes it.
+    pub fn append_and_publish(&self, room: &str, text: &str) -> u64 {
+        let delivery = self.log.append(event(room, text));
+        let position = delivery.position().unwrap().position;
+        self.engine.publish(delivery);
+        position
+    }
+}
+
+/// Settings for tests: a few shards, quick checks of the head.
+pub fn settings(shards: usize) -> Settings {
+    Settings {
+        shards,
+        head_check_interval: std::time::Duration::from_millis(20),
+        ..Settings::default()
+    }
+}
+
+pub fn event(room: &str, text: &str) -> Vec<OutEvent> {
+    vec![OutEvent::to_room(
+        Room::from(room),
+        "msg",
+        format!("\"{text}\""),
+    )]
+}
+
+pub fn stay(room: &str, since: u64, until: Option<u64>) -> Interval {
+    Interval {
+        room: Room::from(room),
+        since,
+        until,
+    }
+}
