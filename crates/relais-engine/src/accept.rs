@@ -13,7 +13,7 @@ use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 /// Limits of the accept loop.
@@ -27,6 +27,8 @@ pub struct AcceptLimits {
     pub header_bytes_max: usize,
     /// Most connections that speak HTTP at once (upgraded ones do not count). Default 65,536; more wait in the kernel's backlog.
     pub connections_max: usize,
+    /// How long written bytes may stay unacknowledged, or a peer's window closed, before the kernel ends the connection. Default 30 s.
+    pub stall_timeout: Duration,
 }
 
 impl Default for AcceptLimits {
@@ -36,6 +38,7 @@ impl Default for AcceptLimits {
             headers_max: 64,
             header_bytes_max: 16 * 1024,
             connections_max: 65_536,
+            stall_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -78,8 +81,7 @@ where
                 }
             },
         };
-        // Frames are flushed once a tick; waiting for more would only add delay.
-        let _ = stream.set_nodelay(true);
+        prepare(&stream, &limits);
         let handler = handler.clone();
         let service = service_fn(move |request| {
             let response = handler(request, peer);
@@ -114,6 +116,14 @@ fn builder(limits: &AcceptLimits) -> hyper::server::conn::http1::Builder {
         .max_header_size(limits.header_bytes_max)
         .max_buf_size(64 * 1024);
     builder
+}
+
+/// What a socket can do without is not worth refusing a connection for.
+fn prepare(stream: &TcpStream, limits: &AcceptLimits) {
+    // Frames are flushed once a tick; waiting for more would only add delay.
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limits.stall_timeout));
 }
 
 async fn stop_seen(stopped: &mut watch::Receiver<bool>) {

@@ -138,6 +138,10 @@ pub(crate) enum Command {
         rooms: Vec<Room>,
         done: oneshot::Sender<Vec<Sid>>,
     },
+    Applied {
+        scope: Scope,
+        done: oneshot::Sender<Option<u64>>,
+    },
     Count {
         scope: Scope,
         rooms: Vec<Room>,

@@ -4,6 +4,7 @@
 //! It does not know sockets or rooms' members; those are the hub's.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -180,7 +181,14 @@ impl Delivery {
     pub fn events(&self) -> &[OutEvent] {
         match &self.source {
             Source::One(event) => std::slice::from_ref(event),
-            Source::Many(publication) => publication.events(),
+            Source::Many(publication) => {
+                // A record that cannot be rendered must not hold up those behind it.
+                let rendered = catch_unwind(AssertUnwindSafe(|| publication.events()));
+                rendered.unwrap_or_else(|_| {
+                    tracing::error!(scope = self.scope.0, position = ?self.position, "a publication panicked; nobody hears of it");
+                    &[]
+                })
+            }
         }
     }
 }

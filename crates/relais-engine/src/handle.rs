@@ -208,6 +208,12 @@ impl EngineHandle {
         self.shared.registry.find(sid).is_some()
     }
 
+    /// What all shards that have sessions of the scope have applied; `None` where none has, or there is no log. For measuring lag.
+    pub async fn applied(&self, scope: Scope) -> Option<u64> {
+        let applied = self.ask_all(|done| Command::Applied { scope, done });
+        applied.await.into_iter().flatten().min()
+    }
+
     /// Counters, all shards together.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();

@@ -21,6 +21,8 @@ pub struct Settings {
     pub upgrade_timeout: Duration,
     /// How long the service may take to decide a CONNECT. Default 15 s; then the transport is closed.
     pub accept_timeout: Duration,
+    /// How long the body of a POST may take. Default 30 s; then 400.
+    pub body_timeout: Duration,
     /// How long a closing WebSocket waits for its peer's close frame. Default 2 s.
     pub close_timeout: Duration,
     /// Largest message and largest polling payload. Default 1 MiB; `maxPayload` of the handshake.
@@ -73,6 +75,7 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(45),
             upgrade_timeout: Duration::from_secs(10),
             accept_timeout: Duration::from_secs(15),
+            body_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(2),
             max_payload_bytes: 1024 * 1024,
             fragments_max: 1024,

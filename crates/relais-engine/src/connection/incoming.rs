@@ -17,8 +17,8 @@ use crate::raw::{Raw, RawMessage, RawSink};
 use crate::service::Service;
 use crate::session::Session;
 
-/// CONNECTs of one connection, refused ones included, for each namespace that it may have.
-const ATTEMPTS_A_NAMESPACE: usize = 8;
+/// CONNECTs of one connection in a minute, refused ones included, for each namespace that it may have.
+const ATTEMPTS_A_NAMESPACE: u32 = 8;
 
 impl<S: Service> Connection<S> {
     /// A text message of a WebSocket.
@@ -146,8 +146,10 @@ impl<S: Service> Connection<S> {
             return self.violation(CloseCode::PROTOCOL_ERROR, "connecting already");
         }
         let settings = self.shard.settings();
-        self.attempts.set(self.attempts.get().saturating_add(1));
-        if usize::from(self.attempts.get()) > settings.namespaces_max * ATTEMPTS_A_NAMESPACE {
+        let attempts_max = u32::try_from(settings.namespaces_max)
+            .unwrap_or(u32::MAX)
+            .saturating_mul(ATTEMPTS_A_NAMESPACE);
+        if self.count_attempt() > attempts_max {
             return self.violation(CloseCode::POLICY, "too many CONNECTs");
         }
         let open = self.sessions.borrow().len() + self.connecting.borrow().len();

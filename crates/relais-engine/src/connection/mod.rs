@@ -74,8 +74,8 @@ pub(crate) struct Connection<S: Service> {
     pub(crate) connecting: RefCell<SmallVec<[Arc<str>; 1]>>,
     /// Namespaces that we ended while the connection went on: what crossed our DISCONNECT is no fault of the client.
     pub(crate) left: RefCell<SmallVec<[Arc<str>; 1]>>,
-    /// CONNECTs so far.
-    pub(crate) attempts: Cell<u16>,
+    /// CONNECTs in the current minute.
+    attempts: Cell<(u32, u32)>,
     pub(crate) awaits_pong: Cell<bool>,
     /// Control packets in the current second.
     control: Cell<(u32, u32)>,
@@ -123,6 +123,14 @@ impl Packed {
     }
 }
 
+/// Counts one more in a window of time; how many it has now.
+fn count_in(counter: &Cell<(u32, u32)>, window: u32) -> u32 {
+    let (last, count) = counter.get();
+    let count = if last == window { count + 1 } else { 1 };
+    counter.set((window, count));
+    count
+}
+
 impl<S: Service> Connection<S> {
     /// Registers a connection on its shard and starts its clocks.
     pub(crate) fn open(shard: &Rc<Shard<S>>, opening: &Opening, transport: Transport) -> Rc<Self> {
@@ -148,7 +156,7 @@ impl<S: Service> Connection<S> {
             sessions: RefCell::default(),
             connecting: RefCell::default(),
             left: RefCell::default(),
-            attempts: Cell::new(0),
+            attempts: Cell::new((0, 0)),
             awaits_pong: Cell::new(false),
             control: Cell::new((0, 0)),
         });
@@ -196,11 +204,13 @@ impl<S: Service> Connection<S> {
 
     /// Counts a control packet; false when there are too many of them.
     pub(crate) fn allow_control(&self) -> bool {
-        let second = self.shard.second();
-        let (window, count) = self.control.get();
-        let count = if window == second { count + 1 } else { 1 };
-        self.control.set((second, count));
+        let count = count_in(&self.control, self.shard.second());
         count <= self.shard.settings().control_per_second.saturating_mul(2)
+    }
+
+    /// Counts a CONNECT; how many there were in this minute.
+    fn count_attempt(&self) -> u32 {
+        count_in(&self.attempts, self.shard.second() / 60)
     }
 
     fn start_clocks(&self) {

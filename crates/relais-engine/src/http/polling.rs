@@ -116,10 +116,11 @@ where
         // Version 4 sends binary as base64 text.
         None
     } else {
-        match Limited::new(body, bytes_max).collect().await {
-            Ok(body) => Some(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => return response::too_big(),
-            Err(_) => return response::refusal(HandshakeError::BadRequest),
+        let whole = Limited::new(body, bytes_max).collect();
+        match tokio::time::timeout(engine.settings().body_timeout, whole).await {
+            Ok(Ok(body)) => Some(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return response::too_big(),
+            Ok(Err(_)) | Err(_) => return response::refusal(HandshakeError::BadRequest),
         }
     };
     let (reply, answer) = oneshot::channel();

@@ -123,6 +123,8 @@ impl<S: Service> Shard<S> {
                 "the log has begun a new epoch",
                 Reason::TransportLost,
             );
+            // Also one whose client has gone already, and that only finishes what it was told.
+            session.end(Reason::TransportLost);
         }
         // Whatever is left joins at the new head.
         self.hub.borrow_mut().remove(&scope);

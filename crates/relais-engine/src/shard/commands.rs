@@ -116,6 +116,11 @@ impl<S: Service> Shard<S> {
             Command::Members { scope, rooms, done } => {
                 let _ = done.send(sids(&self.sessions_in(scope, &rooms)));
             }
+            Command::Applied { scope, done } => {
+                let hub = self.hub.borrow();
+                let applied = hub.get(&scope).and_then(|hub| hub.applied());
+                let _ = done.send(applied.map(|applied| applied.position));
+            }
             Command::Count { scope, rooms, done } => {
                 let _ = done.send(self.count(scope, &rooms));
             }

@@ -1,6 +1,7 @@
 //! The tasks that every shard has: the inbox, the flusher, the wheel and the check of heads.
 
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -29,18 +30,25 @@ pub(super) async fn run<S: Service>(shard: Rc<Shard<S>>, mut inbox: Inbox) {
         tokio::select! {
             biased;
             command = inbox.commands.recv() => match command {
-                Some(command) => shard.obey(command),
+                Some(command) => guard(|| shard.obey(command)),
                 None => return,
             },
             count = inbox.deliveries.recv_many(&mut deliveries, DELIVERIES_A_TURN) => {
                 for delivery in deliveries.drain(..) {
-                    shard.deliver(&delivery);
+                    guard(|| shard.deliver(&delivery));
                 }
                 if count < DELIVERIES_A_TURN && shard.missed.swap(false, Ordering::AcqRel) {
                     shard.check_heads_now();
                 }
             }
         }
+    }
+}
+
+/// A panic of the application in a callback ends what it was about, not the shard.
+fn guard(run: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(run)).is_err() {
+        tracing::error!("the application panicked in a callback");
     }
 }
 
@@ -63,7 +71,7 @@ async fn flush<S: Service>(shard: Rc<Shard<S>>) {
                 tokio::task::yield_now().await;
             }
             connection.is_dirty.set(false);
-            connection.flush();
+            guard(|| connection.flush());
         }
         // One great fan-out must not keep its memory for ever.
         batch.shrink_to(FLUSHES_A_TURN);
@@ -81,7 +89,7 @@ async fn turn_wheel<S: Service>(shard: Rc<Shard<S>>) {
         shard.wheel.borrow_mut().expire(Instant::now(), &mut due);
         for (id, deadline, planned) in due.drain(..) {
             if let Some(connection) = shard.connection(id) {
-                connection.deadline(deadline, planned);
+                guard(|| connection.deadline(deadline, planned));
             }
         }
     }
@@ -93,6 +101,6 @@ async fn check_heads<S: Service>(shard: Rc<Shard<S>>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        shard.check_heads();
+        guard(|| shard.check_heads());
     }
 }
