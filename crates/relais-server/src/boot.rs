@@ -27,6 +27,7 @@ use tower::ServiceExt as _;
 use crate::app_files::{self, AppsError};
 use crate::clock::Clock;
 use crate::glue::apps::{Apps, Served};
+use crate::glue::expiry::Expiries;
 use crate::glue::ports::Hub;
 use crate::glue::rules;
 use crate::glue::scopes::Scopes;
@@ -108,12 +109,14 @@ pub async fn serve(settings: Settings) -> Result<(), BootError> {
         store.clone(),
         &hub,
     ));
+    let expiries = Arc::new(Expiries::default());
     let service = Arc::new(Relais {
         apps: apps.clone(),
         scopes: scopes.clone(),
         pids: PidKey::derive(&secret),
         clock,
         events_per_second_max: settings.events_per_second_max,
+        expiries: expiries.clone(),
         generations: AtomicU64::new(1),
     });
     let prometheus = PrometheusBuilder::new().install_recorder()?;
@@ -134,7 +137,7 @@ pub async fn serve(settings: Settings) -> Result<(), BootError> {
         draining: Default::default(),
         metrics_open: settings.is_loopback(),
     });
-    let upkeep = Upkeep::start(apps.clone(), store.clone(), engine.clone(), clock);
+    let upkeep = Upkeep::start(apps.clone(), store.clone(), engine.clone(), expiries, clock);
     banner::print(&apps, address, web.development_secret.as_deref(), clock);
     run(listener, &web, &settings, &engine).await;
     upkeep.finish().await;

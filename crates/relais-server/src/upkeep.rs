@@ -12,6 +12,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock::Clock;
 use crate::glue::apps::Apps;
+use crate::glue::expiry::Expiries;
+use crate::glue::renewal;
 
 const TICK: Duration = Duration::from_millis(200);
 const PERSIST: Duration = Duration::from_secs(1);
@@ -31,11 +33,12 @@ impl Upkeep {
         apps: Arc<Apps>,
         store: Arc<SqliteStore>,
         engine: EngineHandle,
+        expiries: Arc<Expiries>,
         clock: Clock,
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
-            tokio::spawn(tick(apps.clone(), engine, clock, stopped.clone())),
+            tokio::spawn(tick(apps.clone(), engine, expiries, clock, stopped.clone())),
             tokio::spawn(persist(apps.clone(), clock, stopped.clone())),
             tokio::spawn(retain(apps.clone(), store, clock, stopped)),
         ];
@@ -77,6 +80,7 @@ fn turns(period: Duration) -> tokio::time::Interval {
 async fn tick(
     apps: Arc<Apps>,
     engine: EngineHandle,
+    expiries: Arc<Expiries>,
     clock: Clock,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -85,6 +89,7 @@ async fn tick(
         for served in apps.iter() {
             served.dispatcher.tick(clock.now());
         }
+        renewal::sweep(&expiries, &engine, clock).await;
         gauges(&engine);
     }
 }

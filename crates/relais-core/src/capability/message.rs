@@ -235,7 +235,10 @@ pub fn mark_read(
 ) -> Result<Outcome, Error> {
     let unable = "unable to mark messages as read";
     let reader = super::person(invocation, unable)?;
-    may_read(conversation, Some(&reader.id), standing, unable)?;
+    match conversation {
+        Conversation::Room(_) => super::may_speak(invocation, standing, unable)?,
+        Conversation::Direct(..) => may_read(conversation, Some(&reader.id), standing, unable)?,
+    }
     let read = seq.min(last).max(mark);
     let mut reply = facts::object(json!({ "seq": read.0 }));
     if let Some(room) = conversation.room() {

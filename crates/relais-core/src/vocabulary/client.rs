@@ -159,12 +159,11 @@ impl ClientEvent {
         self.rule.request(rooms, asker, &values)
     }
 
-    /// The one object of an event; also taken where bare arguments are declared, since plain JSON frames have one `data`.
+    /// The one object of an event that declares no bare arguments.
     fn object<'a>(&self, arguments: &'a [Value]) -> Option<&'a Map<String, Value>> {
-        let object = arguments.first()?.as_object()?;
-        match self.arguments.first() {
-            None => Some(object),
-            Some(first) => object.contains_key(&**first).then_some(object),
+        match self.arguments.is_empty() {
+            true => arguments.first()?.as_object(),
+            false => None,
         }
     }
 }

@@ -29,10 +29,9 @@ fn join_and_leave_take_a_bare_room_id() {
     let bam = app("bam");
     let joined = Command::JoinRoom { room: bam_42() };
     assert_eq!(command(&bam, "join-bam", &[json!("42")]), joined);
-    assert_eq!(
-        command(&bam, "join-bam", &[json!({ "bamId": "42" })]),
-        joined
-    );
+    for wrong in [json!({ "bamId": "42" }), json!(["42"]), json!(true)] {
+        assert_eq!(refused("join-bam", &[wrong]).code, Code::InvalidPayload);
+    }
     let left = Command::LeaveRoom { room: bam_42() };
     assert_eq!(command(&bam, "leave-bam", &[json!("42")]), left);
 }

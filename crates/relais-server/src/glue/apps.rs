@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use relais_core::command::Identity;
 use relais_core::dispatch::Dispatcher;
-use relais_core::ids::Moment;
+use relais_core::error::Error;
+use relais_core::ids::{Moment, TenantKey, Timestamp};
 use relais_core::limit::{ConnectionLimiter, UserLimiter};
 use relais_core::vocabulary::App;
 
@@ -28,6 +30,13 @@ pub struct Served {
 }
 
 impl Served {
+    /// Who a token is of, proved.
+    pub fn prove(&self, token: &str, now: Timestamp) -> Result<(TenantKey, Identity), Error> {
+        let claims = self.keys.prove(token, &self.name, now)?;
+        let (tenant, identity) = self.app.identity(&claims)?;
+        Ok((TenantKey::new(self.name.clone(), tenant), identity))
+    }
+
     /// Numbers over all of its tenants, under the keys that its file gives them.
     pub fn metrics(&self, now: Moment) -> String {
         self.app

@@ -1,10 +1,14 @@
 //! What holds engine, core and store together: tenants as scopes, audience keys as rooms, records as deliveries, wire events as commands.
 
+pub mod admission;
 pub mod apps;
+pub mod expiry;
 pub mod ports;
 mod publication;
 mod recovery;
+pub mod renewal;
 pub mod rooms;
 pub mod rules;
 pub mod scopes;
 pub mod service;
+mod session;

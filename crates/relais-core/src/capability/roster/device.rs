@@ -46,6 +46,8 @@ pub(super) struct Device {
     pub(super) rooms: BTreeSet<RoomKey>,
     pub(super) status: Arc<str>,
     pub(super) custom_status: Option<String>,
+    /// Whether its user chose the status there. A device that says nothing has no say beside one that does.
+    pub(super) has_chosen: bool,
     pub(super) set_at: Monotonic,
 }
 
@@ -87,6 +89,7 @@ impl Roster {
             rooms: BTreeSet::new(),
             status: status.clone(),
             custom_status: custom_status.clone(),
+            has_chosen: restored.is_some_and(|before| before.has_chosen),
             set_at: now.monotonic,
         };
         self.devices.insert(place.clone(), device);
@@ -255,7 +258,7 @@ impl Roster {
         // Among devices of one status, the one that set it last has the say.
         let first = devices.min_by_key(|device| {
             let newest_first = std::cmp::Reverse(device.set_at);
-            (self.rank(&device.status), newest_first)
+            (!device.has_chosen, self.rank(&device.status), newest_first)
         })?;
         let (status, custom_status) = (first.status.clone(), first.custom_status.clone());
         if entry.status == status && entry.custom_status == custom_status {

@@ -281,6 +281,7 @@ impl Roster {
             {
                 device.status = status.clone();
                 device.custom_status = custom_status.map(str::to_owned);
+                device.has_chosen = true;
                 device.set_at = now.monotonic;
             }
         }

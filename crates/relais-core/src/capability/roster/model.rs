@@ -12,7 +12,9 @@ use crate::event::{OFFLINE, What};
 
 const USERS: usize = 3;
 const ROOMS: usize = 2;
-const STATUSES: [&str; 3] = ["busy", "online", "away"];
+/// In the order in which they win; the last is that of a device that has chosen none.
+const STATUSES: [&str; 4] = ["busy", "online", "away", "online"];
+const UNCHOSEN: usize = 3;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -43,7 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (user.clone(), device.clone(), room.clone())
             .prop_map(|(user, device, room)| Step::Leave(user, device, room)),
         1 => (user.clone(), room).prop_map(|(user, room)| Step::Evict(user, room)),
-        2 => (user, device, 0..STATUSES.len())
+        2 => (user, device, 0..UNCHOSEN)
             .prop_map(|(user, device, status)| Step::Status(user, device, status)),
         4 => (1..4_000_u64).prop_map(Step::Pass),
         1 => Just(Step::Restart),
@@ -283,7 +285,7 @@ impl World {
         let restored = restored
             .filter(|thing| thing.user == user)
             .find(|thing| thing.device.is_none());
-        let status = restored.map_or(1, |thing| thing.status);
+        let status = restored.map_or(UNCHOSEN, |thing| thing.status);
         if self.thing(user, device).is_none() {
             self.things.push(Thing {
                 user,
@@ -347,7 +349,12 @@ impl World {
                         .iter()
                         .flat_map(|thing| thing.rooms.clone())
                         .collect(),
-                    status,
+                    // Only the merged status is stored, and the first of all looks the same chosen or not.
+                    status: if STATUSES[status] == STATUSES[UNCHOSEN] {
+                        UNCHOSEN
+                    } else {
+                        status
+                    },
                 });
             }
         }

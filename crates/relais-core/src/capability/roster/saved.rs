@@ -54,6 +54,7 @@ impl Roster {
             state: State::Grace { until },
             lost_at: Monotonic::default(),
             rooms,
+            has_chosen: presence.status != self.first_status(),
             status: presence.status,
             custom_status: presence.custom_status,
             set_at: Monotonic::default(),

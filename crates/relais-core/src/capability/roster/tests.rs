@@ -61,6 +61,7 @@ fn busy_on_one_device_is_busy_and_away_only_counts_when_all_are_away() {
     let mut roster = roster(Contacts::Rooms);
     roster.arrive(arrival("alice", "a1"), at(0));
     roster.arrive(arrival("alice", "a2"), at(0));
+    assert_eq!(set(&mut roster, "a2", "online"), ("online".into(), 0));
     assert_eq!(set(&mut roster, "a1", "away"), ("online".into(), 0));
     assert_eq!(set(&mut roster, "a2", "away"), ("away".into(), 1));
     assert_eq!(set(&mut roster, "a1", "busy"), ("busy".into(), 1));
@@ -71,6 +72,17 @@ fn busy_on_one_device_is_busy_and_away_only_counts_when_all_are_away() {
         &*roster.user(&UserId::text("alice")).unwrap().status,
         "online"
     );
+}
+
+#[test]
+fn a_device_that_has_chosen_no_status_has_no_say_beside_one_that_has() {
+    let mut roster = roster(Contacts::Rooms);
+    roster.arrive(arrival("alice", "a1"), at(0));
+    roster.arrive(arrival("alice", "a2"), at(0));
+    assert_eq!(set(&mut roster, "a1", "away"), ("away".into(), 1));
+    assert!(roster.arrive(arrival("alice", "a3"), at(1)).is_empty());
+    let told = roster.depart(&sid("a1"), 1, Departure::Clean, at(10));
+    assert_eq!(whats(&told.unwrap()), [What::Changed]);
 }
 
 #[test]

@@ -1,0 +1,264 @@
+//! Who is let in: a client's CONNECT becomes a session, fresh or resumed, or a refusal.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use rand::RngCore as _;
+use relais_core::capability::roster::Arrival;
+use relais_core::command::{Actor, Identity};
+use relais_core::error::{Code, Error};
+use relais_core::ids::{AudienceKey, Epoch, Position, RoomKey, SessionId, TenantKey};
+use relais_core::limit::{Rate, TokenBucket};
+use relais_core::ports::StoreError;
+use relais_core::vocabulary::{Automatic, RoomKind};
+use relais_engine::{Accept, CloseCode, Connect, Interval, Offset, Refuse, Resume, Room, Sid};
+use serde_json::Value;
+
+use super::apps::Served;
+use super::scopes::Tenant;
+use super::service::Relais;
+use super::session::Session;
+use super::{recovery, rooms};
+use crate::identity::{Pid, find_token};
+
+/// A resume that may be: what the client's pid and offset said, checked.
+struct Comeback {
+    pid: Pid,
+    /// As the client has it: a stock client is recovered when the very same comes back.
+    text: String,
+    offset: Offset,
+}
+impl Relais {
+    pub(super) async fn decide(
+        self: Arc<Self>,
+        connect: Connect,
+    ) -> Result<Accept<Session>, Refuse> {
+        if &*connect.namespace != "/" {
+            return Err(Refuse::ConnectError {
+                message: "Invalid namespace".to_owned(),
+                data: None,
+            });
+        }
+        let served = self
+            .apps
+            .at(connect.endpoint)
+            .cloned()
+            .ok_or(Refuse::CloseTransport(CloseCode::INTERNAL_ERROR))?;
+        let auth: Option<Value> = connect
+            .auth
+            .as_deref()
+            .and_then(|auth| serde_json::from_slice(auth).ok());
+        let (tenant, identity) = self
+            .authenticate(&served, &connect, auth.as_ref())
+            .map_err(refusal)?;
+        let tenant = self.scopes.load(&tenant).await.map_err(refusal)?;
+        let agent = connect
+            .headers
+            .get(http::header::USER_AGENT)
+            .and_then(|agent| agent.to_str().ok());
+        let recovery =
+            recovery::is_wanted(served.app.recovery, auth.as_ref(), &connect.query, agent);
+        let session = self
+            .session(served, tenant, identity)
+            .await
+            .map_err(refusal)?;
+        let comeback = if recovery {
+            self.comeback(&session, &connect)
+        } else {
+            None
+        };
+        let accept = match comeback {
+            Some(comeback) => self.resume(session, comeback).await.map_err(refusal)?,
+            None => fresh(session),
+        };
+        Ok(self.signed(accept, recovery))
+    }
+
+    fn authenticate(
+        &self,
+        served: &Served,
+        connect: &Connect,
+        auth: Option<&Value>,
+    ) -> Result<(TenantKey, Identity), Error> {
+        let header = connect
+            .headers
+            .get(http::header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let query = token_of_query(&connect.query);
+        let token = find_token(auth, header, query.as_deref())?;
+        served.prove(&token, self.clock.now().wall)
+    }
+
+    async fn session(
+        &self,
+        served: Arc<Served>,
+        tenant: Arc<Tenant>,
+        identity: Identity,
+    ) -> Result<Session, Error> {
+        let joins_kept = |kind: &RoomKind| kind.automatic == Some(Automatic::Member);
+        let kept = match served.app.rooms.0.iter().any(joins_kept) {
+            true => tenant
+                .store
+                .rooms_of(&identity.person.id)
+                .await
+                .map_err(unavailable)?,
+            false => Vec::new(),
+        };
+        let rooms = served
+            .app
+            .automatic_rooms(&tenant.key.tenant, &identity, &kept);
+        let identity = Arc::new(identity);
+        let rate = served.app.limits.events;
+        let rate = rate.or_else(|| self.events_per_second_max.map(Rate::per_second));
+        let bucket = rate.map(TokenBucket::new);
+        Ok(Session {
+            served,
+            tenant,
+            actor: Actor::User(identity.clone()),
+            identity,
+            id: new_session_id(),
+            generation: self.generations.fetch_add(1, Ordering::Relaxed),
+            rooms,
+            missed_since: None,
+            is_connected: Cell::new(false),
+            clock: self.clock,
+            bucket: RefCell::new(bucket),
+            expiry: Cell::new(None),
+        })
+    }
+
+    /// Whether the client asks for a session that is this user's own. A foreign or unreadable pid, or an offset that is none, is a
+    /// fresh session: stock clients do not come back from an error.
+    fn comeback(&self, session: &Session, connect: &Connect) -> Option<Comeback> {
+        let pid = self.pids.read(connect.pid.as_deref()?)?;
+        let offset = Offset::parse(connect.offset.as_deref()?)?;
+        let own = pid.tenant == session.tenant.key && pid.user == session.identity.person.id;
+        let text = connect.pid.clone()?;
+        own.then_some(Comeback { pid, text, offset })
+    }
+
+    async fn resume(
+        &self,
+        mut session: Session,
+        comeback: Comeback,
+    ) -> Result<Accept<Session>, Error> {
+        let Comeback { pid, text, offset } = comeback;
+        let dispatcher = session.served.dispatcher.clone();
+        let key = session.tenant.key.clone();
+        let now = self.clock.now();
+        let stays = session
+            .tenant
+            .store
+            .session_rooms(&pid.session)
+            .await
+            .map_err(unavailable)?;
+        let all_rooms: Vec<RoomKey> = session
+            .rooms
+            .iter()
+            .cloned()
+            .chain(stays.into_iter().map(|stay| stay.room))
+            .collect();
+        let (epoch, position) = (Epoch(offset.epoch), Position(offset.position));
+        if !dispatcher
+            .recoverable(&key, epoch, position, &all_rooms, now)
+            .await?
+        {
+            return Ok(fresh(session));
+        }
+        let arrival = self.arrival(&session, pid.session.clone());
+        let Some(resumed) = dispatcher
+            .resume(&key, arrival, &session.identity, None, now)
+            .await?
+        else {
+            return Ok(fresh(session));
+        };
+        let interval = |stay: relais_core::ports::Interval| Interval {
+            room: rooms::room(&stay.room),
+            since: stay.since.0,
+            until: stay.until.map(|until| until.0),
+        };
+        session.missed_since = Some(resumed.since);
+        session.id = pid.session;
+        let mut accept = fresh(session);
+        accept.pid = Some(text);
+        accept.resume = Some(Resume {
+            seen: offset,
+            intervals: resumed.stays.into_iter().map(interval).collect(),
+        });
+        Ok(accept)
+    }
+
+    /// Gives the session the id and pid that it needs to come back.
+    fn signed(&self, mut accept: Accept<Session>, recovery: bool) -> Accept<Session> {
+        if recovery && accept.pid.is_none() {
+            let pid = Pid {
+                session: accept.data.id.clone(),
+                tenant: accept.data.tenant.key.clone(),
+                user: accept.data.identity.person.id.clone(),
+                began: self.clock.now().wall,
+            };
+            accept.pid = Some(self.pids.sign(&pid));
+        }
+        accept.recovery = recovery;
+        accept.sid = Some(Sid::from(accept.data.id.0.clone()));
+        accept
+    }
+
+    pub(super) fn arrival(&self, session: &Session, id: SessionId) -> Arrival {
+        Arrival {
+            session: id,
+            generation: session.generation,
+            person: session.identity.person.clone(),
+            rooms: session.rooms.clone(),
+        }
+    }
+}
+fn fresh(session: Session) -> Accept<Session> {
+    let mut keys = vec![
+        AudienceKey::Tenant,
+        AudienceKey::User(session.identity.person.id.clone()),
+    ];
+    keys.extend(session.identity.person.role.clone().map(AudienceKey::Role));
+    keys.extend(session.rooms.iter().cloned().map(AudienceKey::Room));
+    let rooms: Vec<Room> = keys.iter().map(rooms::of).collect();
+    let mut accept = Accept::fresh(session.tenant.scope, session);
+    accept.rooms = rooms;
+    accept
+}
+/// A refused CONNECT. What passes closes the transport, because stock clients do not come back from CONNECT_ERROR.
+fn refusal(error: Error) -> Refuse {
+    match error.code {
+        Code::TokenMissing
+        | Code::TokenInvalid
+        | Code::TokenExpired
+        | Code::TenantRequired
+        | Code::Forbidden
+        | Code::NotFound => {
+            let data = serde_json::json!({ "code": error.code.row().name });
+            Refuse::ConnectError {
+                message: error.message,
+                data: Some(Bytes::from(data.to_string())),
+            }
+        }
+        _ => Refuse::CloseTransport(CloseCode::TRY_AGAIN_LATER),
+    }
+}
+/// The token of a query string, percent-decoded; `+` is a space, and a value in JSON quotes loses them (as some clients send it).
+pub fn token_of_query(query: &str) -> Option<String> {
+    let value = relais_protocol::engineio::Query::value(query, "token")?;
+    Some(value.trim_matches('"').to_owned()).filter(|token| !token.is_empty())
+}
+/// A fresh session id: 160 random bits.
+fn new_session_id() -> SessionId {
+    let mut bytes = [0_u8; 20];
+    rand::rng().fill_bytes(&mut bytes);
+    SessionId(URL_SAFE_NO_PAD.encode(bytes).into())
+}
+fn unavailable(error: StoreError) -> Error {
+    tracing::error!(%error, "unable to read what a connecting session needs");
+    Error::new(Code::Unavailable, "unable to reach the store")
+}

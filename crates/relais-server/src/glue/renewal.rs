@@ -1,0 +1,99 @@
+//! `auth:expiring` and `auth:refresh`: tokens of open sessions are watched, announced, renewed in place and ended.
+
+use std::sync::Arc;
+
+use relais_core::error::{Code, Error};
+use relais_core::ids::Timestamp;
+use relais_engine::{
+    CloseCode, Delivery, EngineHandle, Event, Flow, OutEvent, Reply, Room, Socket,
+};
+use serde_json::{Value, json};
+
+use super::expiry::{Expiries, What};
+use super::service::{Relais, refusal_reply};
+use crate::clock::Clock;
+
+/// A client's event with a new token: `{token}` → ack `{success: true, expiresAt}` (null where the token has no end).
+pub const EVENT: &str = "auth:refresh";
+/// The server's announcement, 60 s ahead: `{expiresAt}`.
+const ANNOUNCEMENT: &str = "auth:expiring";
+
+/// Watches the token that a session came with.
+pub fn watch(relais: &Relais, socket: &Socket<Relais>) {
+    let session = socket.data();
+    watch_until(relais, socket, session.identity.expires_at);
+}
+
+fn watch_until(relais: &Relais, socket: &Socket<Relais>, expires_at: Option<Timestamp>) {
+    forget(relais, socket);
+    if let Some(expires_at) = expires_at {
+        let (sid, now) = (socket.id().clone(), relais.clock.now());
+        let number = relais.expiries.watch(socket.scope(), sid, expires_at, now);
+        socket.data().expiry.set(Some(number));
+    }
+}
+
+/// The session is gone, or gets another token.
+pub fn forget(relais: &Relais, socket: &Socket<Relais>) {
+    if let Some(number) = socket.data().expiry.take() {
+        relais.expiries.forget(number);
+    }
+}
+
+/// Renews a session's token in place. It has to be the same user's, of the same tenant.
+pub fn renew(relais: &Relais, socket: &Socket<Relais>, event: &Event<'_>) -> Flow {
+    match renewed(relais, socket, event) {
+        Ok(expires_at) => {
+            watch_until(relais, socket, expires_at);
+            let shown = expires_at.map(|at| at.to_string());
+            let reply = json!({ "success": true, "expiresAt": shown });
+            Flow::Reply(Reply::json(reply.to_string()))
+        }
+        Err(error) => refusal_reply(socket, event.name, event.wants_ack, &error)
+            .map_or(Flow::Done, Flow::Reply),
+    }
+}
+
+fn renewed(
+    relais: &Relais,
+    socket: &Socket<Relais>,
+    event: &Event<'_>,
+) -> Result<Option<Timestamp>, Error> {
+    let session = socket.data();
+    session.take_event(relais.clock.now().monotonic)?;
+    let payload: Value = serde_json::from_str(event.args).unwrap_or_default();
+    let token = payload.get("token").and_then(Value::as_str);
+    let token = token
+        .ok_or_else(|| Error::new(Code::InvalidPayload, "unable to renew; expected {token}"))?;
+    let (tenant, identity) = session.served.prove(token, relais.clock.now().wall)?;
+    if tenant != session.tenant.key || identity.person.id != session.identity.person.id {
+        return Err(Error::new(
+            Code::TokenInvalid,
+            "unable to renew; the token is of somebody else",
+        ));
+    }
+    Ok(identity.expires_at)
+}
+
+/// Announces and ends what is due. To be called several times a second.
+pub async fn sweep(expiries: &Expiries, engine: &EngineHandle, clock: Clock) {
+    for due in expiries.take_due(clock.now().monotonic) {
+        let room = Room::from(&due.sid);
+        match due.what {
+            What::Announce(expires_at) => {
+                let args = json!({ "expiresAt": expires_at.to_string() }).to_string();
+                let event = OutEvent {
+                    at: clock.now().wall.0,
+                    ..OutEvent::to_room(room, ANNOUNCEMENT, args)
+                };
+                engine.publish(Arc::new(Delivery::event(due.scope, event)));
+            }
+            What::End => {
+                let reason = Code::TokenExpired.row().name;
+                engine
+                    .close_sessions(due.scope, &room, CloseCode::POLICY, reason)
+                    .await;
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What is kept for a session on its shard.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use relais_core::capability::roster::Departure;
+use relais_core::command::{Actor, Command, Identity, Invocation, Origin};
+use relais_core::error::Error;
+use relais_core::ids::{Monotonic, RoomKey, SessionId};
+use relais_core::limit::TokenBucket;
+
+use super::apps::Served;
+use super::scopes::Tenant;
+use crate::clock::Clock;
+
+/// What is kept for a session on its shard.
+pub struct Session {
+    pub(super) served: Arc<Served>,
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) actor: Actor,
+    pub(super) identity: Arc<Identity>,
+    pub(super) id: SessionId,
+    pub(super) generation: u64,
+    pub(super) rooms: Vec<RoomKey>,
+    /// On a resume: since when it may have missed presence.
+    pub(super) missed_since: Option<Monotonic>,
+    /// The engine has it: from then on the engine also says when it goes.
+    pub(super) is_connected: Cell<bool>,
+    pub(super) clock: Clock,
+    pub(super) bucket: RefCell<Option<TokenBucket>>,
+    /// Its place among the tokens that have an end.
+    pub(super) expiry: Cell<Option<u64>>,
+}
+
+impl Drop for Session {
+    /// A resume whose connection went before the engine could take it: the roster knows the session as here, and nobody else would tell it.
+    fn drop(&mut self) {
+        if self.missed_since.is_some() && !self.is_connected.get() {
+            let (tenant, now) = (&self.tenant.key, self.clock.now());
+            self.served.dispatcher.disconnect(
+                tenant,
+                &self.id,
+                self.generation,
+                Departure::Lost,
+                now,
+            );
+        }
+    }
+}
+
+impl Session {
+    /// Counts one event of the client.
+    pub(super) fn take_event(&self, now: Monotonic) -> Result<(), Error> {
+        match self.bucket.borrow_mut().as_mut() {
+            Some(bucket) => bucket.take(now).map_err(|wait_ms| {
+                Error::rate_limited("too many events from this session", wait_ms)
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// A command of this session's user, stamped now.
+    pub(super) fn invocation(&self, command: Command) -> Invocation {
+        Invocation {
+            tenant: self.tenant.key.clone(),
+            actor: self.actor.clone(),
+            origin: Origin::Session {
+                id: self.id.clone(),
+            },
+            now: self.clock.now(),
+            new_id: self.clock.new_id(),
+            command,
+        }
+    }
+}
