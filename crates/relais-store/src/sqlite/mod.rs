@@ -5,6 +5,7 @@
 //! SQLite is called straight from these threads, without a task or a hop for each statement.
 
 mod batch;
+mod checkpoint;
 mod fault;
 mod heads;
 mod keys;
@@ -34,6 +35,7 @@ pub use fault::OpenError;
 
 use crate::EpochSource;
 use crate::retention::{Alive, Retained, Retention};
+use checkpoint::Checkpointer;
 use fault::{closed, failed, store_error};
 
 use readers::Readers;
@@ -107,7 +109,9 @@ impl SqliteStore {
         fanout: Arc<dyn Fanout>,
         epochs: EpochSource,
     ) -> Result<Self, OpenError> {
-        let opened = open::writer(&options.path)?;
+        let (lock, mut connection) = open::writer(&options.path)?;
+        let checkpointer = Checkpointer::start(&options.path, &mut connection)?;
+        let opened = (lock, connection, checkpointer);
         let readers = Readers::open(&options.path, options.readers)?;
         let (sender, queue) = mpsc::channel(options.queue_transactions_max.max(1));
         let shared = Arc::new(Shared {

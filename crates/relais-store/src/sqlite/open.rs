@@ -63,6 +63,18 @@ pub(super) fn reader(path: &Path) -> Result<Connection, OpenError> {
     open().map_err(|error| OpenError::new(path, &error))
 }
 
+/// Opens a second connection that may write, for checkpoints.
+pub(super) fn beside(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        settle(&connection)?;
+        connection.execute_batch("PRAGMA synchronous = FULL;")?;
+        Ok(connection)
+    };
+    open().map_err(|error| OpenError::new(path, &error))
+}
+
 fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
@@ -81,7 +93,7 @@ fn lock(path: &Path) -> Result<Lock, OpenError> {
         .create(true)
         .truncate(false)
         .write(true)
-        .open(beside(path, ".lock"))
+        .open(with_suffix(path, ".lock"))
         .map_err(io)?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
@@ -148,7 +160,7 @@ fn folder(path: &Path) -> Option<&Path> {
         .filter(|folder| !folder.as_os_str().is_empty())
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
 
 use super::batch::{Applied, Batch, committed};
+use super::checkpoint::Checkpointer;
 use super::fault::{failed, store_error};
 use super::heads::{Places, TenantLog};
 use super::keys::Keys;
@@ -72,6 +73,7 @@ pub(super) struct Writer {
     fanout: Arc<dyn Fanout>,
     queue: mpsc::Receiver<Job>,
     limits: BatchLimits,
+    checkpointer: Checkpointer,
     places: Places,
     keys: Keys,
     /// Every tenant that was used since the start, so that its head exists once.
@@ -90,7 +92,7 @@ struct Failure {
 
 impl Writer {
     pub(super) fn new(
-        (lock, connection): (Lock, Connection),
+        (lock, connection, checkpointer): (Lock, Connection, Checkpointer),
         shared: Arc<Shared>,
         fanout: Arc<dyn Fanout>,
         queue: mpsc::Receiver<Job>,
@@ -102,6 +104,7 @@ impl Writer {
             fanout,
             queue,
             limits,
+            checkpointer,
             places: Places::default(),
             keys: Keys::default(),
             tenants: HashMap::new(),
@@ -123,12 +126,12 @@ impl Writer {
                 Some(Job::Commit(_)) | None => {}
             }
         }
-        if let Err(error) = self
-            .connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        {
-            warn!(%error, "unable to checkpoint on closing; the next start reads the write-ahead log");
-        }
+        let Self {
+            connection,
+            checkpointer,
+            ..
+        } = self;
+        checkpointer.finish(&connection);
     }
 
     /// What is queued right now, up to the limits of a batch or to something that is not a commit.
@@ -171,6 +174,7 @@ impl Writer {
                 self.shared.failing.store(false, Ordering::Relaxed);
                 metrics::histogram!("relais_store_commit_seconds").record(started.elapsed());
                 self.deliver(commits, outcomes);
+                self.checkpointer.after_commit(&self.connection);
             }
             Err(failure) => {
                 self.recover(&commits, failure.at_commit);
@@ -434,7 +438,10 @@ mod tests {
 
     fn stage() -> Stage {
         let folder = tempfile::tempdir().expect("a folder");
-        let opened = open::writer(&folder.path().join("relais.db")).expect("the database opens");
+        let path = folder.path().join("relais.db");
+        let (lock, mut connection) = open::writer(&path).expect("the database opens");
+        let checkpointer = Checkpointer::start(&path, &mut connection).expect("a thread");
+        let opened = (lock, connection, checkpointer);
         let limits = RecentLimits {
             records_max: 100,
             tenant_bytes_max: 1 << 20,
