@@ -278,6 +278,20 @@ async fn a_read_mark_moves_forward_only_and_is_told_when_it_moves() {
 }
 
 #[tokio::test]
+async fn a_session_marks_as_read_only_where_it_has_joined() {
+    let house = House::new();
+    house.connect("alice", "a1").await;
+    let mark = |id| Command::MarkRead {
+        conversation: chat(id),
+        seq: Seq(1),
+    };
+    let marked = house.on_session("alice", "a1", mark("1")).await;
+    assert_eq!(code(marked), Code::NotInRoom);
+    let marked = house.on_session("alice", "a1", mark("3")).await;
+    assert_eq!(code(marked), Code::NotAMember);
+}
+
+#[tokio::test]
 async fn what_the_store_refuses_has_its_public_code() {
     let house = House::new();
     let reason = || "secret path".to_owned();

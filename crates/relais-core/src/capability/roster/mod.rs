@@ -5,8 +5,9 @@
 //! whose transport was lost stays for a grace ([`Roster::tick`] ends it), so that a flap is not seen. Pure: no clock, no
 //! I/O. It is one node's view, and it decides nothing about permission.
 //!
-//! A user's status is merged from the devices by [`Rules::precedence`]: with the usual three, `busy` on one device
-//! is busy (somebody who must not be disturbed must not be disturbed elsewhere), else `online` on one is online, else away.
+//! A user's status is merged from the devices on which one was chosen, by [`Rules::precedence`]: with the usual three,
+//! `busy` on one device is busy (somebody who must not be disturbed must not be disturbed elsewhere), else `online` on one
+//! is online, else away. A device on which nothing was chosen counts only where nothing was chosen on any.
 
 mod device;
 mod look;
