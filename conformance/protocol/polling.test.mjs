@@ -74,7 +74,8 @@ test('a second POST beside an unfinished one is refused with 400, and the sessio
   const second = await eventually('the second POST overlaps', async () => {
     const response = await session.post('4again');
     return response.status === 400 && response;
-  });
+    // Well before the heartbeat would end the session.
+  }, PING_INTERVAL_MS - 100);
   assert.equal(second.status, 400);
   await session.assertGone();
   first.destroy();

@@ -112,6 +112,10 @@ where
     let bytes_max = endpoint
         .max_payload_bytes
         .unwrap_or(engine.settings().max_payload_bytes);
+    if body.size_hint().lower() > bytes_max as u64 {
+        // Declared too large: refused before it is sent.
+        return response::too_big();
+    }
     let body = if is_binary {
         // Version 4 sends binary as base64 text.
         None

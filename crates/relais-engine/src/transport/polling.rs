@@ -220,11 +220,13 @@ impl<S: Service> Connection<S> {
     fn payload(&self) -> Vec<u8> {
         let mut outbox = self.outbox.borrow_mut();
         let mut body = Vec::with_capacity(outbox.bytes().min(self.payload_bytes_max()));
-        let mut bytes = 0;
+        let (mut bytes, mut packets_sum) = (0, 0);
         while let Some(next) = outbox.front() {
             // Base64 grows by a third; a separator for each packet.
             let more = next.len() + next.attachments().map(|a| a.len() / 3 + 4).sum::<usize>() + 1;
-            if bytes > 0 && bytes + more > self.payload_bytes_max() {
+            packets_sum += 1 + next.attachments().count();
+            let is_full = packets_sum > PACKETS_MAX || bytes + more > self.payload_bytes_max();
+            if bytes > 0 && is_full {
                 break;
             }
             let Some(frame) = outbox.pop() else { break };
@@ -248,6 +250,9 @@ impl<S: Service> Connection<S> {
         body
     }
 }
+
+/// Most packets in the body of one GET: python-engineio throws away a payload of more than these.
+const PACKETS_MAX: usize = 16;
 
 /// Between packets of a payload.
 const SEPARATOR: u8 = 0x1e;
