@@ -2,7 +2,7 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { KEY, SECRET, URL_OF_BAM, World, assertProblem, http, promised, token, unique } from '../lib/bam.mjs';
+import { KEY, SECRET, URL_OF_BAM, World, assertProblem, http, httpGuess, promised, token, unique } from '../lib/bam.mjs';
 import { own, start } from '../lib/stock.mjs';
 import { now, sign } from '../lib/token.mjs';
 
@@ -100,7 +100,7 @@ for (const [what, code, make] of BAD_TOKENS) {
 
   test(`an HTTP call with ${what} is refused with 401 and ${code}`, async () => {
     const bearer = make();
-    assertProblem(await http('GET', '/bams/42/messages', { token: bearer === '' ? undefined : bearer }), 401, code);
+    assertProblem(await httpGuess('GET', '/bams/42/messages', { token: bearer === '' ? undefined : bearer }), 401, code);
   });
 }
 

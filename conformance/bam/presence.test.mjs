@@ -13,7 +13,6 @@ test('a change of status is told to those who share a room, and not to oneself',
   const world = new World(t);
   const [alice, bob] = await world.room('Alice', 'Bob');
   const stranger = await world.connect(world.person('Eve', { bams: [] }));
-  const laptop = await world.enter(alice);
   for (const status of ['away', 'busy', 'online']) {
     const answer = await alice.ok('status-change', status);
     assert.equal(answer.status, status);
@@ -22,6 +21,10 @@ test('a change of status is told to those who share a room, and not to oneself',
     assert.equal(update.userName, 'Alice');
     assertTime(update.lastSeen);
   }
+  const laptop = await world.enter(alice);
+  await laptop.ok('status-change', 'busy');
+  await alice.ok('status-change', 'busy');
+  await bob.nextWhere('presence-update', (data) => data.status === 'busy');
   for (const other of [alice, laptop, stranger]) {
     await other.settled();
     assert.deepEqual(updatesOf(other, alice.id), [], `${other.name} is told nothing`);

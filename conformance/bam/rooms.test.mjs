@@ -53,12 +53,12 @@ test('who is not a participant may not join, and hears nothing', async (t) => {
   assert.deepEqual(eve.all('new-message'), []);
 });
 
-test('a participant who has not joined may not speak, type or mark as read', async (t) => {
+test('a participant who has not joined may not speak, type or leave', async (t) => {
   const world = new World(t);
   const alice = await world.connect('Alice');
   await alice.refused('NOT_IN_ROOM', 'send-message', { bamId: world.bam, content: 'x' });
   await alice.refused('NOT_IN_ROOM', 'leave-bam', world.bam);
-  await alice.refused('NOT_IN_ROOM', 'mark-read', { bamId: world.bam, seq: 0 });
+  await alice.refused('NOT_IN_ROOM', 'typing-start', world.bam);
 });
 
 test('to join again what one has joined succeeds, and nobody is told twice', async (t) => {
@@ -117,7 +117,7 @@ test('an event that arrives right behind the join is handled after it', async (t
 for (const [what, value] of [
   ['nothing', undefined],
   ['null', null],
-  ['an object', { bamId: 'x' }],
+  ['an object without a room', { room: 1 }],
   ['a list', ['x']],
   ['an empty text', ''],
   ['a text that is too long', 'x'.repeat(300)],

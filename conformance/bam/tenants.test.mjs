@@ -2,7 +2,7 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { KEY, World, http, unique } from '../lib/bam.mjs';
+import { KEY, World, http, promised, unique } from '../lib/bam.mjs';
 
 /** The same room and the same people in two tenants. */
 async function twins(t) {
@@ -90,4 +90,16 @@ test('who says no tenant is in the default one, and so is the API key', async (t
   await north.bob.next('new-message');
   assert.deepEqual(north.alice.all(event), []);
   assert.deepEqual(north.bob.all(event), []);
+});
+
+promised('the API key speaks to another tenant by the header relais-tenant', 'its key is for one tenant', async (t) => {
+  const { bam, north, south } = await twins(t);
+  const event = unique('note');
+  const headers = { 'relais-tenant': north.world.tenant };
+  const { body } = await http('POST', `/websocket/bam/${bam}/emit`, { token: KEY, headers, body: { event, data: { n: 1 } } });
+  assert.equal(body.recipients, 2);
+  assert.deepEqual(await north.alice.next(event), { n: 1 });
+  await south.alice.say(bam, 'after');
+  await south.bob.next('new-message');
+  assert.deepEqual(south.bob.all(event), []);
 });

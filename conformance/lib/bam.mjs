@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { ask as stockAsk, connected, start } from './stock.mjs';
 import { sign } from './token.mjs';
+import { pause } from './wait.mjs';
 
 export const URL_OF_BAM = (process.env.RELAIS_URL ?? 'http://127.0.0.1:3001').replace(/\/$/, '');
 export const SECRET = process.env.RELAIS_JWT_SECRET ?? '';
@@ -169,8 +170,19 @@ Member.prototype.settledIn = async function settledIn(bamId, members) {
   for (const { id } of later) await this.nextWhere('user-joined-bam', (data) => data.bamId === bamId && data.userId === id);
 };
 
-/** One HTTP call: `{status, headers, body}`, the body read as JSON when it is. */
-export async function http(method, path, { token: bearer, body, headers = {}, url = URL_OF_BAM, raw } = {}) {
+/**
+ * One HTTP call: `{status, headers, body}`, the body read as JSON when it is. A 429 is waited out, for tests that guess at
+ * credentials come from the same address; `once` takes it as the answer.
+ */
+export async function http(method, path, options = {}) {
+  for (;;) {
+    const response = await httpOnce(method, path, options);
+    if (response.status !== 429 || options.once) return response;
+    await pause(response.body.retryAfterMs);
+  }
+}
+
+async function httpOnce(method, path, { token: bearer, body, headers = {}, url = URL_OF_BAM, raw }) {
   const response = await fetch(url + path, {
     method,
     headers: {
@@ -184,6 +196,13 @@ export async function http(method, path, { token: bearer, body, headers = {}, ur
   const text = await response.text();
   const isJson = /json/.test(response.headers.get('content-type') ?? '');
   return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
+}
+
+/** A call with a credential that is no good; a good key after it ends the delay that guessing earns its address. */
+export async function httpGuess(method, path, options) {
+  const response = await http(method, path, options);
+  await http('GET', '/websocket/stats', { token: KEY });
+  return response;
 }
 
 /** Asserts an HTTP refusal: status, and a problem document with the code. */
