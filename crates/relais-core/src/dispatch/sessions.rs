@@ -33,6 +33,11 @@ pub struct Resumed {
 }
 
 impl Dispatcher {
+    /// Takes a tenant into use, so that a [`Dispatcher::connect`] right after it need not wait for the store.
+    pub async fn prepare(&self, tenant: &TenantKey, now: Moment) -> Result<(), Error> {
+        self.open(tenant, now).await.map(|_| ())
+    }
+
     /// A new session. Call it once the hub has it, with the rooms it is in from the start; then nothing that is told of
     /// others from now on is missed. Out comes the end of the log, for the session's first offset.
     pub async fn connect(

@@ -56,6 +56,8 @@ impl Relais {
             .authenticate(&served, &connect, auth.as_ref())
             .map_err(refusal)?;
         let tenant = self.scopes.load(&tenant).await.map_err(refusal)?;
+        let prepared = served.dispatcher.prepare(&tenant.key, self.clock.now());
+        prepared.await.map_err(refusal)?;
         let agent = connect
             .headers
             .get(http::header::USER_AGENT)

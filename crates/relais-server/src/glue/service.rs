@@ -65,7 +65,7 @@ impl Service for Relais {
                 .served
                 .dispatcher
                 .connect(&session.tenant.key, arrival, self.clock.now());
-        // The tenant was opened a moment ago, so this does not wait; if it would, the client simply comes back.
+        // The tenant was prepared a moment ago, so this does not wait; if it would, the client simply comes back.
         if !matches!(arrived.now_or_never(), Some(Ok(_))) {
             socket.close(CloseCode::TRY_AGAIN_LATER, "the store is not available");
             return;
