@@ -2,7 +2,8 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { KEY, World, http, promised, unique } from '../lib/bam.mjs';
+import { KEY, URL_OF_BAM, World, http, promised, unique } from '../lib/bam.mjs';
+import { ask, connected, start } from '../lib/stock.mjs';
 
 /** The same room and the same people in two tenants. */
 async function twins(t) {
@@ -102,4 +103,17 @@ promised('the API key speaks to another tenant by the header relais-tenant', 'it
   await south.alice.say(bam, 'after');
   await south.bob.next('new-message');
   assert.deepEqual(south.bob.all(event), []);
+});
+
+test('the first session of a tenant is served like any other, also when it does not wait for its greeting', async (t) => {
+  for (let n = 0; n < 10; n += 1) {
+    const world = new World(t, unique('fresh'));
+    const person = world.person('First');
+    const { socket } = start(URL_OF_BAM, { transports: ['websocket'], auth: { token: person.token }, reconnection: false });
+    t.after(() => socket.close());
+    await connected(socket);
+    const [answer] = await ask(socket, 'join-bam', world.bam);
+    assert.equal(answer.success, true);
+    assert.equal(socket.connected, true);
+  }
 });
