@@ -35,7 +35,7 @@ pub trait TenantStore: Send + Sync {
     /// Applies a transaction. Calls are committed in the order in which they were first polled.
     async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError>;
 
-    /// Records after `after`, ascending, at most `limit` (1 to 1,000).
+    /// Records after `after`, ascending, at most `limit` (1 to 1,000), fewer if they are large; none only at the head.
     async fn log(&self, after: Position, limit: u32) -> Result<LogPage, StoreError>;
 
     /// The newest position that retention has taken away from any of these rooms, or from records without a room.
@@ -257,12 +257,14 @@ pub enum StoreError {
     },
 }
 
-/// A page of the log.
+/// A page of the log. Positions that are missing in it, or before it, were taken away by retention: one loud room may lose
+/// records that are newer than what a quiet one keeps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogPage {
     /// Ascending; empty at the head.
     pub records: Vec<Arc<Record>>,
-    /// The newest position trimmed from the whole tenant's log: when it is above the asked position, records may be missing.
+    /// Above the asked position: every record from there up to this position is gone. Else nothing is missing right after
+    /// the asked position. Whether it concerns a session, [`TenantStore::trimmed`] says for its rooms.
     pub trimmed: Position,
 }
 

@@ -13,7 +13,9 @@ pub mod verdict;
 
 use std::sync::Arc;
 
-use relais_core::ids::Epoch;
+use relais_core::event::Record;
+use relais_core::ids::{Epoch, Position};
+use relais_core::ports::LogPage;
 
 /// Where the epoch of a tenant's log comes from when the tenant is first used. It should be random, so that the
 /// log of a restored or emptied store is not taken for the one that was lost.
@@ -24,7 +26,21 @@ fn log_limit(limit: u32) -> usize {
     limit.clamp(1, 1_000) as usize
 }
 
+/// Bytes of a page of the log, about: it ends after the record that reaches this.
+const LOG_PAGE_BYTES_MAX: usize = 4 << 20;
+
 /// Messages of a page of a conversation: 1 to 100.
 fn messages_limit(limit: u32) -> usize {
     limit.clamp(1, 100) as usize
+}
+
+/// A page of the log; `trimmed` is the newest position that retention has taken from the whole log.
+fn log_page(after: Position, records: Vec<Arc<Record>>, trimmed: Position) -> LogPage {
+    let trimmed = match records.first() {
+        // Positions are contiguous, so what is missing before the first record was trimmed.
+        Some(first) if first.position.0 > after.0 + 1 => Position(first.position.0 - 1),
+        Some(_) => trimmed.min(after),
+        None => trimmed,
+    };
+    LogPage { records, trimmed }
 }

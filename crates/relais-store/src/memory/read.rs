@@ -1,6 +1,6 @@
 //! What can be asked of a tenant's state in memory. Nothing here changes anything.
 
-use relais_core::event::Message;
+use relais_core::event::{Message, Record};
 use relais_core::ids::{Conversation, Id, Position, RoomKey, Seq, SessionId, Timestamp, UserId};
 use relais_core::ports::{
     Head, Interval, LogPage, Member, Membership, MessagePage, MessageQuery, StoredPresence,
@@ -15,13 +15,18 @@ impl State {
 
     pub(super) fn log(&self, after: Position, limit: u32) -> LogPage {
         let newer = self.log.range(Position(after.0.saturating_add(1))..);
-        LogPage {
-            records: newer
-                .take(crate::log_limit(limit))
-                .map(|(_, record)| record.clone())
-                .collect(),
-            trimmed: self.trimmed.values().copied().max().unwrap_or_default(),
-        }
+        let mut held = 0;
+        let records = newer
+            .take(crate::log_limit(limit))
+            .take_while(|(_, record)| {
+                let fits = held < crate::LOG_PAGE_BYTES_MAX;
+                held += bytes(record);
+                fits
+            })
+            .map(|(_, record)| record.clone())
+            .collect();
+        let trimmed = self.trimmed.values().copied().max().unwrap_or_default();
+        crate::log_page(after, records, trimmed)
     }
 
     pub(super) fn trimmed(&self, rooms: &[RoomKey]) -> Position {
@@ -114,6 +119,11 @@ impl State {
             .cloned()
             .collect()
     }
+}
+
+/// About how many bytes a record takes.
+fn bytes(record: &Record) -> usize {
+    serde_json::to_string(&record.event.body).map_or(0, |body| body.len())
 }
 
 /// Private messages are only for their sender and their recipient.

@@ -44,22 +44,31 @@ fn first<T>(
     Ok(all(connection, sql, params, read)?.into_iter().next())
 }
 
-/// A page of a log, each record with about how many bytes it takes.
+/// A page of a log, each record with about how many bytes it takes. It ends early when it holds `bytes_max`.
 pub(super) fn log(
     connection: &Connection,
     (tenant, key, epoch): (i64, &TenantKey, Epoch),
     after: Position,
     limit: usize,
+    bytes_max: usize,
 ) -> Result<Vec<(Arc<Record>, usize)>, StoreError> {
     let sql = format!(
-        "SELECT {RECORD_COLUMNS}, length(data) FROM log
+        "SELECT {RECORD_COLUMNS} FROM log
          WHERE tenant = ?1 AND position > ?2 ORDER BY position LIMIT ?3"
     );
+    let sqlite = |error: rusqlite::Error| store_error(&error);
+    let mut statement = connection.prepare_cached(&sql).map_err(sqlite)?;
     let params = (tenant, signed(after.0), limit as i64);
-    all(connection, &sql, params, |row| {
-        let bytes = rows::integer(row, 6)? as usize;
-        Ok((Arc::new(rows::record(row, key, epoch)?), bytes))
-    })
+    let mut rows = statement.query(params).map_err(sqlite)?;
+    let (mut page, mut held) = (Vec::new(), 0);
+    while held < bytes_max
+        && let Some(row) = rows.next().map_err(sqlite)?
+    {
+        let (record, bytes) = rows::record(row, key, epoch)?;
+        held += bytes;
+        page.push((Arc::new(record), bytes));
+    }
+    Ok(page)
 }
 
 /// The position below the newest `records_max` records that together hold at most `bytes_max`.

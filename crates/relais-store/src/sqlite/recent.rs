@@ -117,7 +117,13 @@ impl Recents {
         let begin = recent
             .records
             .partition_point(|(record, _)| record.position <= after);
+        let mut held = 0;
         let page = recent.records.range(begin..).take(limit);
+        let page = page.take_while(|(_, bytes)| {
+            let fits = held < crate::LOG_PAGE_BYTES_MAX;
+            held += bytes;
+            fits
+        });
         Some(page.map(|(record, _)| record.clone()).collect())
     }
 

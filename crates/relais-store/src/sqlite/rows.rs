@@ -126,20 +126,21 @@ fn presence_data(presence: &StoredPresence) -> Result<String, StoreError> {
 /// Columns that [`record`] reads.
 pub(super) const RECORD_COLUMNS: &str = "position, seq, at, kind, codec, data";
 
-/// A row of the log.
+/// A row of the log, with about how many bytes it takes.
 pub(super) fn record(
     row: &Row<'_>,
     tenant: &TenantKey,
     epoch: Epoch,
-) -> Result<Record, StoreError> {
+) -> Result<(Record, usize), StoreError> {
     let kind = text(row, 3)?;
     let kind = EventKind::from_name(kind)
         .ok_or_else(|| failed(format!("a record has the unknown kind {kind:?}")))?;
     if integer(row, 4)? != CODEC {
         return Err(failed("a record has an unknown encoding"));
     }
-    let data: RecordIn = parse(text(row, 5)?)?;
-    Ok(Record {
+    let text = text(row, 5)?;
+    let data: RecordIn = parse(text)?;
+    let record = Record {
         tenant: tenant.clone(),
         epoch,
         position: Position(integer(row, 0)? as u64),
@@ -157,7 +158,8 @@ pub(super) fn record(
             body: data.body,
         },
         audience: data.audience,
-    })
+    };
+    Ok((record, text.len()))
 }
 
 /// Columns that [`message`] reads.

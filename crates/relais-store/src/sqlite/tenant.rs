@@ -93,14 +93,14 @@ impl TenantStore for SqliteTenant {
                 metrics::counter!("relais_store_log_pages_read_total").increment(1);
                 let log = self.log.clone();
                 let page = self.ask(move |connection, tenant| {
-                    query::log(connection, (tenant, &log.key, log.epoch), after, limit)
+                    let log = (tenant, &log.key, log.epoch);
+                    query::log(connection, log, after, limit, crate::LOG_PAGE_BYTES_MAX)
                 });
                 page.await?.into_iter().map(|(record, _)| record).collect()
             }
         };
         // Read last: what was trimmed while the page was read must not go unsaid.
-        let trimmed = self.log.trimmed();
-        Ok(LogPage { records, trimmed })
+        Ok(crate::log_page(after, records, self.log.trimmed()))
     }
 
     async fn trimmed(&self, rooms: &[RoomKey]) -> Result<Position, StoreError> {

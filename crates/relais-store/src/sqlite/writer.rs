@@ -6,6 +6,7 @@
 //! holds: it reads the heads again before it goes on, and publishes what turns out to have been committed.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -26,7 +27,7 @@ use super::open::Lock;
 use super::query;
 use super::recent::Recents;
 use super::rows::Prepared;
-use crate::EpochSource;
+use crate::{EpochSource, LOG_PAGE_BYTES_MAX};
 
 /// A transaction on its way, and where its answer goes.
 pub(super) struct Commit {
@@ -264,7 +265,11 @@ impl Writer {
             metrics::counter!("relais_store_records_total").increment(shared.len() as u64);
             self.shared.recents.push(tenant.id, before, records);
             tenant.advance(newest);
-            self.fanout.publish(&tenant.key, &shared);
+            // A hub that panics has a mistake to be mended; the commit stands, and the hub will read the log.
+            let publish = AssertUnwindSafe(|| self.fanout.publish(&tenant.key, &shared));
+            if catch_unwind(publish).is_err() {
+                error!("the fanout panicked; its records are in the log");
+            }
         }
     }
 
@@ -306,7 +311,13 @@ impl Writer {
             let head = Position(head as u64);
             while tenant.head().position < head {
                 let log = (tenant.id, &tenant.key, tenant.epoch);
-                let missed = query::log(&self.connection, log, tenant.head().position, 1_000)?;
+                let missed = query::log(
+                    &self.connection,
+                    log,
+                    tenant.head().position,
+                    1_000,
+                    LOG_PAGE_BYTES_MAX,
+                )?;
                 if missed.is_empty() {
                     return Err(failed("the log ends before its head"));
                 }
@@ -384,7 +395,7 @@ impl Writer {
         let head = tenant.head().position;
         let after = query::log_tail(&self.connection, tenant.id, limits)?.unwrap_or(head);
         let log = (tenant.id, &tenant.key, tenant.epoch);
-        let records = query::log(&self.connection, log, after, limits.0)?;
+        let records = query::log(&self.connection, log, after, limits.0, usize::MAX)?;
         self.shared.recents.begin(tenant.id, after, records);
         Ok(())
     }
@@ -420,136 +431,4 @@ impl News {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use relais_core::ids::Epoch;
-    use relais_testkit::build;
-    use relais_testkit::contract::store::Recorder;
-
-    use crate::sqlite::open;
-    use crate::sqlite::recent::RecentLimits;
-
-    struct Stage {
-        writer: Writer,
-        tenant: Arc<TenantLog>,
-        recorder: Arc<Recorder>,
-        _folder: tempfile::TempDir,
-    }
-
-    fn stage() -> Stage {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("relais.db");
-        let (lock, mut connection) = open::writer(&path).expect("the database opens");
-        let checkpointer = Checkpointer::start(&path, &mut connection).expect("a thread");
-        let opened = (lock, connection, checkpointer);
-        let limits = RecentLimits {
-            records_max: 100,
-            tenant_bytes_max: 1 << 20,
-            bytes_max: 1 << 20,
-        };
-        let shared = Arc::new(Shared {
-            recents: Recents::new(limits),
-            queued_bytes: AtomicUsize::new(0),
-            failing: AtomicBool::new(false),
-        });
-        let recorder = Arc::new(Recorder::default());
-        let (_, queue) = mpsc::channel(1);
-        let limits = BatchLimits {
-            transactions_max: 100,
-            bytes_max: 1 << 20,
-        };
-        let mut writer = Writer::new(opened, shared, recorder.clone(), queue, limits);
-        let epochs: EpochSource = Arc::new(|| Epoch(1));
-        let tenant = writer.tenant(&build::tenant("one"), &epochs);
-        Stage {
-            tenant: tenant.expect("a tenant"),
-            writer,
-            recorder,
-            _folder: folder,
-        }
-    }
-
-    impl Stage {
-        fn sends(&self, numbers: std::ops::Range<u64>) -> Vec<Commit> {
-            let send = |number| {
-                let message = build::message(number, &build::chat("a"), &build::user("ann"), "hi");
-                Commit {
-                    tenant: self.tenant.clone(),
-                    prepared: Prepared::new(build::send(message)).expect("JSON"),
-                    bytes: 0,
-                    reply: oneshot::channel().0,
-                }
-            };
-            numbers.map(send).collect()
-        }
-
-        fn published(&self) -> Vec<u64> {
-            let records = self.recorder.of(&build::tenant("one"));
-            records.iter().map(|record| record.position.0).collect()
-        }
-    }
-
-    #[test]
-    fn a_commit_that_failed_but_is_on_the_disk_is_published_before_anything_else() {
-        let mut stage = stage();
-        stage.writer.commit(stage.sends(0..2));
-        let commits = stage.sends(2..5);
-        let outcome = stage.writer.attempt(&commits);
-        assert!(outcome.is_ok());
-        // As if the answer of the disk to that commit had been an error.
-        stage.writer.recover(&commits, true);
-        assert_eq!(stage.published(), [1, 2, 3, 4, 5]);
-        assert_eq!(stage.tenant.head().position, Position(5));
-        stage.writer.commit(stage.sends(5..6));
-        assert_eq!(stage.published(), [1, 2, 3, 4, 5, 6]);
-        let page = stage
-            .writer
-            .shared
-            .recents
-            .page(stage.tenant.id, Position(0), 100);
-        assert_eq!(page.map(|page| page.len()), Some(6));
-    }
-
-    #[test]
-    fn a_commit_that_failed_and_is_not_on_the_disk_leaves_no_trace() {
-        let mut stage = stage();
-        stage.writer.commit(stage.sends(0..2));
-        let commits = stage.sends(2..5);
-        stage
-            .writer
-            .execute("BEGIN IMMEDIATE")
-            .expect("a transaction");
-        let mut batch = Batch::new(
-            &stage.writer.connection,
-            &mut stage.writer.places,
-            &mut stage.writer.keys,
-        );
-        for commit in &commits {
-            assert!(batch.apply(&commit.tenant, &commit.prepared).is_ok());
-        }
-        assert_eq!(batch.finish(), Ok(()));
-        stage.writer.recover(&commits, true);
-        assert_eq!(stage.published(), [1, 2]);
-        stage.writer.commit(commits);
-        let records = stage.recorder.of(&build::tenant("one"));
-        let seqs = records
-            .iter()
-            .map(|record| record.seq.unwrap_or_default().0);
-        assert!(seqs.eq(1..=5));
-        assert_eq!(stage.published(), [1, 2, 3, 4, 5]);
-    }
-
-    #[test]
-    fn a_log_that_somebody_else_has_moved_is_not_written_to() {
-        let mut stage = stage();
-        stage.writer.commit(stage.sends(0..2));
-        stage
-            .writer
-            .connection
-            .execute("UPDATE tenants SET head = 9", [])
-            .expect("moved");
-        stage.writer.commit(stage.sends(2..3));
-        assert_eq!(stage.published(), [1, 2]);
-        assert_eq!(stage.tenant.head().position, Position(2));
-    }
-}
+mod tests;

@@ -178,6 +178,7 @@ macro_rules! store_contract {
             order: records_reach_the_fanout_once_and_in_order_before_the_commit_returns,
             order: the_log_gives_back_exactly_what_was_published,
             order: the_log_is_paged_ascending_up_to_the_head,
+            order: a_page_of_large_records_is_shorter_and_never_empty,
             order: two_tenants_share_nothing,
             order: a_transaction_without_records_leaves_the_head_where_it_is,
             idempotency: the_same_key_and_body_give_the_stored_message_and_no_second_record,

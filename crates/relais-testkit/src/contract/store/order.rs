@@ -203,3 +203,22 @@ pub async fn a_transaction_without_records_leaves_the_head_where_it_is(harness: 
     assert_eq!(outcome, Ok(nothing));
     assert!(bench.recorder.of(&tenant("one")).is_empty());
 }
+
+/// A page of large records ends early, and the next one goes on from there.
+pub async fn a_page_of_large_records_is_shorter_and_never_empty(harness: &dyn StoreHarness) {
+    let bench = Bench::new(harness).await;
+    let large = "x".repeat(60_000);
+    for _ in 0..10 {
+        let relays = (0..10).map(|_| record(EventKind::RelaySent, &room("a"), &large));
+        bench.apply(append(relays)).await;
+    }
+    let first = bench.log_after(0).await;
+    assert!((1..100).contains(&first.len()), "{} records", first.len());
+    let (mut after, mut all) = (0, Vec::new());
+    while after < 100 {
+        let page = bench.log_after(after).await;
+        after = page.last().expect("not at the head").position.0;
+        all.extend(positions(&page));
+    }
+    assert_eq!(all, (1..=100).collect::<Vec<_>>());
+}

@@ -1,0 +1,158 @@
+//! What the writer does when the disk's answer to a commit cannot be trusted.
+
+use super::*;
+use relais_core::ids::Epoch;
+use relais_testkit::build;
+use relais_testkit::contract::store::Recorder;
+
+use crate::sqlite::open;
+use crate::sqlite::recent::RecentLimits;
+
+struct Stage {
+    writer: Writer,
+    tenant: Arc<TenantLog>,
+    recorder: Arc<Recorder>,
+    _folder: tempfile::TempDir,
+}
+
+fn stage() -> Stage {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("relais.db");
+    let (lock, mut connection) = open::writer(&path).expect("the database opens");
+    let checkpointer = Checkpointer::start(&path, &mut connection).expect("a thread");
+    let opened = (lock, connection, checkpointer);
+    let limits = RecentLimits {
+        records_max: 100,
+        tenant_bytes_max: 1 << 20,
+        bytes_max: 1 << 20,
+    };
+    let shared = Arc::new(Shared {
+        recents: Recents::new(limits),
+        queued_bytes: AtomicUsize::new(0),
+        failing: AtomicBool::new(false),
+    });
+    let recorder = Arc::new(Recorder::default());
+    let (_, queue) = mpsc::channel(1);
+    let limits = BatchLimits {
+        transactions_max: 100,
+        bytes_max: 1 << 20,
+    };
+    let mut writer = Writer::new(opened, shared, recorder.clone(), queue, limits);
+    let epochs: EpochSource = Arc::new(|| Epoch(1));
+    let tenant = writer.tenant(&build::tenant("one"), &epochs);
+    Stage {
+        tenant: tenant.expect("a tenant"),
+        writer,
+        recorder,
+        _folder: folder,
+    }
+}
+
+impl Stage {
+    fn sends(&self, numbers: std::ops::Range<u64>) -> Vec<Commit> {
+        let send = |number| {
+            let message = build::message(number, &build::chat("a"), &build::user("ann"), "hi");
+            Commit {
+                tenant: self.tenant.clone(),
+                prepared: Prepared::new(build::send(message)).expect("JSON"),
+                bytes: 0,
+                reply: oneshot::channel().0,
+            }
+        };
+        numbers.map(send).collect()
+    }
+
+    fn published(&self) -> Vec<u64> {
+        let records = self.recorder.of(&build::tenant("one"));
+        records.iter().map(|record| record.position.0).collect()
+    }
+}
+
+#[test]
+fn a_commit_that_failed_but_is_on_the_disk_is_published_before_anything_else() {
+    let mut stage = stage();
+    stage.writer.commit(stage.sends(0..2));
+    let commits = stage.sends(2..5);
+    let outcome = stage.writer.attempt(&commits);
+    assert!(outcome.is_ok());
+    // As if the answer of the disk to that commit had been an error.
+    stage.writer.recover(&commits, true);
+    assert_eq!(stage.published(), [1, 2, 3, 4, 5]);
+    assert_eq!(stage.tenant.head().position, Position(5));
+    stage.writer.commit(stage.sends(5..6));
+    assert_eq!(stage.published(), [1, 2, 3, 4, 5, 6]);
+    let page = stage
+        .writer
+        .shared
+        .recents
+        .page(stage.tenant.id, Position(0), 100);
+    assert_eq!(page.map(|page| page.len()), Some(6));
+}
+
+#[test]
+fn a_commit_that_failed_and_is_not_on_the_disk_leaves_no_trace() {
+    let mut stage = stage();
+    stage.writer.commit(stage.sends(0..2));
+    let commits = stage.sends(2..5);
+    stage
+        .writer
+        .execute("BEGIN IMMEDIATE")
+        .expect("a transaction");
+    let mut batch = Batch::new(
+        &stage.writer.connection,
+        &mut stage.writer.places,
+        &mut stage.writer.keys,
+    );
+    for commit in &commits {
+        assert!(batch.apply(&commit.tenant, &commit.prepared).is_ok());
+    }
+    assert_eq!(batch.finish(), Ok(()));
+    stage.writer.recover(&commits, true);
+    assert_eq!(stage.published(), [1, 2]);
+    stage.writer.commit(commits);
+    let records = stage.recorder.of(&build::tenant("one"));
+    let seqs = records
+        .iter()
+        .map(|record| record.seq.unwrap_or_default().0);
+    assert!(seqs.eq(1..=5));
+    assert_eq!(stage.published(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_log_that_somebody_else_has_moved_is_not_written_to() {
+    let mut stage = stage();
+    stage.writer.commit(stage.sends(0..2));
+    stage
+        .writer
+        .connection
+        .execute("UPDATE tenants SET head = 9", [])
+        .expect("moved");
+    stage.writer.commit(stage.sends(2..3));
+    assert_eq!(stage.published(), [1, 2]);
+    assert_eq!(stage.tenant.head().position, Position(2));
+}
+
+struct Panics;
+
+impl Fanout for Panics {
+    fn publish(&self, _tenant: &TenantKey, _records: &[Arc<Record>]) {
+        panic!("a mistake in the hub");
+    }
+
+    fn volatile(&self, _tenant: &TenantKey, _event: relais_core::event::Volatile) {}
+}
+
+#[test]
+fn a_fanout_that_panics_harms_neither_the_writer_nor_the_answers() {
+    let mut stage = stage();
+    stage.writer.fanout = Arc::new(Panics);
+    let (reply, mut answer) = oneshot::channel();
+    let mut commits = stage.sends(0..1);
+    commits[0].reply = reply;
+    stage.writer.commit(commits);
+    assert!(matches!(
+        answer.try_recv(),
+        Ok(Ok(Committed::Applied { .. }))
+    ));
+    assert_eq!(stage.tenant.head().position, Position(1));
+}
