@@ -52,6 +52,17 @@ pub(crate) enum PollAnswer {
     Refused(HandshakeError),
 }
 
+/// What a POST brought.
+#[derive(Debug)]
+pub(crate) enum PostBody {
+    /// All of it.
+    Whole(Bytes),
+    /// It cannot be a payload.
+    Invalid,
+    /// More than a payload may be.
+    TooBig,
+}
+
 /// Answer to a POST.
 #[derive(Debug)]
 pub(crate) enum PostAnswer {
@@ -99,11 +110,11 @@ pub(crate) enum Command {
         id: ConnectionId,
         number: PollNumber,
     },
-    /// `body` is `None` when it was not readable as a payload at all.
+    /// Sent when the POST begins, so that a second one beside it is noticed; the body follows. Without one, the POST was aborted.
     Post {
         id: ConnectionId,
         identity: u64,
-        body: Option<Bytes>,
+        body: oneshot::Receiver<PostBody>,
         reply: oneshot::Sender<PostAnswer>,
     },
     Enter {

@@ -8,9 +8,10 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use relais_protocol::engineio::HandshakeError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::response::{self, ResponseBody};
-use crate::command::{Command, PollAnswer, PollNumber, PostAnswer};
+use crate::command::{Command, PollAnswer, PollNumber, PostAnswer, PostBody};
 use crate::endpoint::Endpoint;
 use crate::handle::EngineHandle;
 use crate::sid::ConnectionId;
@@ -116,32 +117,56 @@ where
         // Declared too large: refused before it is sent.
         return response::too_big();
     }
-    let body = if is_binary {
-        // Version 4 sends binary as base64 text.
-        None
-    } else {
-        let whole = Limited::new(body, bytes_max).collect();
-        match tokio::time::timeout(engine.settings().body_timeout, whole).await {
-            Ok(Ok(body)) => Some(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return response::too_big(),
-            Ok(Err(_)) | Err(_) => return response::refusal(HandshakeError::BadRequest),
-        }
-    };
-    let (reply, answer) = oneshot::channel();
+    let (hand_over, handed_over) = oneshot::channel();
+    let (reply, mut answer) = oneshot::channel();
     let command = Command::Post {
         id,
         identity,
-        body,
+        body: handed_over,
         reply,
     };
     if port.commands.send(command).await.is_err() {
         return response::unavailable();
     }
-    match answer.await {
-        Ok(PostAnswer::Ok) => response::text("ok"),
-        Ok(PostAnswer::Refused(error)) => response::refusal(error),
-        Ok(PostAnswer::TooBig) => response::too_big(),
-        Ok(PostAnswer::Invalid) | Err(_) => response::refusal(HandshakeError::BadRequest),
+    let wait = engine.settings().body_timeout;
+    tokio::select! {
+        biased;
+        // Refused before it was all there.
+        early = &mut answer => return posted(early.ok()),
+        body = timeout(wait, read(body, is_binary, bytes_max)) => match body {
+            Ok(Some(body)) => {
+                let _ = hand_over.send(body);
+            }
+            // Too slow, or aborted: the shard learns it from the channel.
+            Ok(None) | Err(_) => drop(hand_over),
+        },
+    }
+    posted(answer.await.ok())
+}
+
+/// `None` when the client gave up.
+async fn read<B>(body: B, is_binary: bool, bytes_max: usize) -> Option<PostBody>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if is_binary {
+        // Version 4 sends binary as base64 text.
+        return Some(PostBody::Invalid);
+    }
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(body) => Some(PostBody::Whole(body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Some(PostBody::TooBig),
+        Err(_) => None,
+    }
+}
+
+fn posted(answer: Option<PostAnswer>) -> Response<ResponseBody> {
+    match answer {
+        Some(PostAnswer::Ok) => response::text("ok"),
+        Some(PostAnswer::Refused(error)) => response::refusal(error),
+        Some(PostAnswer::TooBig) => response::too_big(),
+        Some(PostAnswer::Invalid) | None => response::refusal(HandshakeError::BadRequest),
     }
 }
 

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use relais_protocol::engineio::HandshakeError;
 use relais_protocol::websocket::Reader;
 use tokio::net::TcpStream;
@@ -11,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::Shard;
 use crate::close::{CloseCode, Reason};
-use crate::command::{Command, Opening, PollAnswer, PostAnswer, Upgraded};
+use crate::command::{Command, Opening, PollAnswer, PostAnswer, PostBody, Upgraded};
 use crate::connection::Connection;
 use crate::endpoint::Wire;
 use crate::frame;
@@ -185,7 +184,7 @@ impl<S: Service> Shard<S> {
         self: &Rc<Self>,
         id: ConnectionId,
         identity: u64,
-        body: Option<Bytes>,
+        body: oneshot::Receiver<PostBody>,
         reply: oneshot::Sender<PostAnswer>,
     ) {
         match self.connection(id) {

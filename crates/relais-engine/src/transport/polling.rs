@@ -7,14 +7,13 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
-use bytes::Bytes;
 use relais_protocol::engineio::{
     EngineError, HandshakeError, OpenPacket, Payload, PayloadPacket, PayloadWriter,
 };
 use tokio::sync::oneshot;
 
-use crate::close::{CloseCode, Reason};
-use crate::command::{PollAnswer, PollNumber, PostAnswer};
+use crate::close::CloseCode;
+use crate::command::{PollAnswer, PollNumber, PostAnswer, PostBody};
 use crate::connection::{Connection, State};
 use crate::service::{Service, Transport};
 
@@ -101,7 +100,7 @@ impl<S: Service> Connection<S> {
     pub(crate) fn post(
         self: &Rc<Self>,
         identity: u64,
-        body: Option<Bytes>,
+        body: oneshot::Receiver<PostBody>,
         reply: oneshot::Sender<PostAnswer>,
     ) {
         if let Err(error) = self.check_polling(identity) {
@@ -109,10 +108,10 @@ impl<S: Service> Connection<S> {
             return;
         }
         let is_posting = self.polling.borrow_mut().get_or_insert_default().is_posting;
-        let Some(body) = body.filter(|_| !is_posting) else {
+        if is_posting {
             let _ = reply.send(PostAnswer::Refused(HandshakeError::BadRequest));
             return self.overlap();
-        };
+        }
         self.set_posting(true);
         tokio::task::spawn_local(handle_post(Rc::clone(self), body, reply));
     }
@@ -259,17 +258,26 @@ const SEPARATOR: u8 = 0x1e;
 
 async fn handle_post<S: Service>(
     connection: Rc<Connection<S>>,
-    body: Bytes,
+    body: oneshot::Receiver<PostBody>,
     reply: oneshot::Sender<PostAnswer>,
 ) {
-    let answer = match take_packets(&connection, &body).await {
-        Ok(()) => PostAnswer::Ok,
-        Err(error) => {
-            connection.close(error.close_code(), "malformed payload", Reason::Protocol);
-            match error {
-                EngineError::PayloadTooBig { .. } => PostAnswer::TooBig,
-                _ => PostAnswer::Invalid,
+    let answer = match body.await {
+        Ok(PostBody::Whole(body)) => match take_packets(&connection, &body).await {
+            Ok(()) => PostAnswer::Ok,
+            Err(error) => {
+                connection.violation(error.close_code(), "malformed payload");
+                PostAnswer::Invalid
             }
+        },
+        Ok(PostBody::TooBig) => PostAnswer::TooBig,
+        Ok(PostBody::Invalid) => {
+            connection.overlap();
+            PostAnswer::Invalid
+        }
+        Err(_) => {
+            // Aborted: what it held is lost.
+            connection.lost();
+            PostAnswer::Invalid
         }
     };
     connection.set_posting(false);
