@@ -183,6 +183,36 @@ async fn together(
     outcomes.into_iter().map(comparable).collect()
 }
 
+/// Every conversation in many pages.
+async fn histories(store: &dyn TenantStore, all: &mut Vec<String>) {
+    for place in 0..5 {
+        all.push(format!("{:?}", store.last_seq(&conversation(place)).await));
+        let ranges = [
+            (None, None),
+            (Some(4), None),
+            (None, Some(2)),
+            (Some(9), Some(1)),
+        ];
+        for (before, after) in ranges {
+            for viewer in [None, Some(person(1))] {
+                for channel in [None, Some("planning".into())] {
+                    let query = MessageQuery {
+                        conversation: conversation(place),
+                        viewer: viewer.clone(),
+                        channel,
+                        range: SeqRange {
+                            before: before.map(Seq),
+                            after: after.map(Seq),
+                        },
+                        limit: 3,
+                    };
+                    all.push(format!("{:?}", store.messages(&query).await));
+                }
+            }
+        }
+    }
+}
+
 /// Everything that can be asked, as one text.
 async fn everything(store: &dyn TenantStore) -> String {
     let mut all = vec![format!("{:?}", store.head())];
@@ -218,32 +248,7 @@ async fn everything(store: &dyn TenantStore) -> String {
         presences.sort_by_key(|presence| presence.person.id.clone());
     }
     all.push(format!("{presences:?}"));
-    for place in 0..5 {
-        all.push(format!("{:?}", store.last_seq(&conversation(place)).await));
-        let ranges = [
-            (None, None),
-            (Some(4), None),
-            (None, Some(2)),
-            (Some(9), Some(1)),
-        ];
-        for (before, after) in ranges {
-            for viewer in [None, Some(person(1))] {
-                for channel in [None, Some("planning".into())] {
-                    let query = MessageQuery {
-                        conversation: conversation(place),
-                        viewer: viewer.clone(),
-                        channel,
-                        range: SeqRange {
-                            before: before.map(Seq),
-                            after: after.map(Seq),
-                        },
-                        limit: 3,
-                    };
-                    all.push(format!("{:?}", store.messages(&query).await));
-                }
-            }
-        }
-    }
+    histories(store, &mut all).await;
     for number in 0..40 {
         all.push(format!("{:?}", store.message(id(number)).await));
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use relais_core::command::SeqRange;
 use relais_core::ids::{Epoch, Timestamp};
-use relais_core::ports::{CommitError, Committed, MessageQuery, Store, StoreError};
+use relais_core::ports::{CommitError, Committed, MessageQuery, Store, StoreError, TenantStore};
 use relais_store::sqlite::{OpenError, SqliteOptions, SqliteStore};
 use relais_testkit::build::{chat, message, send, tenant, user};
 use relais_testkit::contract::store::Recorder;
@@ -72,32 +72,11 @@ async fn a_full_disk_refuses_writes_keeps_reads_and_heals_by_itself() {
     let store = open_with(options, recorder.clone()).expect("the database opens");
     let log = store.tenant(&tenant("one")).await.expect("a tenant");
     let body = "x".repeat(2_000);
-    let sends = |from: u64, to: u64| {
-        let sends = (from..to).map(|number| {
-            let sent = message(number, &chat("a"), &user("ann"), &body);
-            log.commit(send(sent))
-        });
-        join_all(sends)
-    };
-    for outcome in sends(0, 20).await {
+    for outcome in twenty(&*log, 0, &body).await {
         outcome.expect("there is space");
     }
     disk.fill();
-    let mut refused = Vec::new();
-    let mut next = 100;
-    while refused.is_empty() {
-        // The write-ahead log may have room from before; it is soon used up.
-        for (number, outcome) in (next..).zip(sends(next, next + 20).await) {
-            match outcome {
-                Ok(_) => assert!(refused.is_empty(), "acked after a refusal"),
-                Err(error) => {
-                    assert_eq!(error, CommitError::Store(StoreError::Full));
-                    refused.push(number);
-                }
-            }
-        }
-        next += 20;
-    }
+    let refused = fill_up(&*log, &body).await;
     let head = log.head();
     assert_eq!(store.check().await, Err(StoreError::Full));
     let page = log.messages(&newest()).await.expect("reads are live");
@@ -126,6 +105,38 @@ async fn a_full_disk_refuses_writes_keeps_reads_and_heals_by_itself() {
         .map(|record| record.seq.unwrap_or_default().0);
     assert!(seqs.eq(1..=log.head().position.0));
     store.close().await.expect("the store closes");
+}
+
+async fn twenty(
+    log: &dyn TenantStore,
+    from: u64,
+    body: &str,
+) -> Vec<Result<Committed, CommitError>> {
+    let sends = (from..from + 20).map(|number| {
+        let sent = message(number, &chat("a"), &user("ann"), body);
+        log.commit(send(sent))
+    });
+    join_all(sends).await
+}
+
+/// Sends until the disk takes no more, and returns what was refused. The write-ahead log may have room from before; it
+/// is soon used up.
+async fn fill_up(log: &dyn TenantStore, body: &str) -> Vec<u64> {
+    let mut refused = Vec::new();
+    let mut next = 100;
+    while refused.is_empty() {
+        for (number, outcome) in (next..).zip(twenty(log, next, body).await) {
+            match outcome {
+                Ok(_) => assert!(refused.is_empty(), "acked after a refusal"),
+                Err(error) => {
+                    assert_eq!(error, CommitError::Store(StoreError::Full));
+                    refused.push(number);
+                }
+            }
+        }
+        next += 20;
+    }
+    refused
 }
 
 fn newest() -> MessageQuery {

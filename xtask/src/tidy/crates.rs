@@ -45,6 +45,7 @@ const TEST_ONLY: &str = "relais-testkit";
 
 /// Outside crates, and the only crates of ours that may depend on them (their tests aside).
 const WALLED_OFF: &[(&str, &[&str])] = &[
+    ("rusqlite", &["relais-store"]),
     ("sqlx", &["relais-store"]),
     ("redis", &["relais-cluster"]),
     ("axum", &["relais-server"]),
