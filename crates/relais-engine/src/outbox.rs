@@ -94,6 +94,17 @@ impl Outbox {
         self.frames.len()
     }
 
+    /// What is left of the only frame, when there is just one.
+    pub(crate) fn only(&self) -> Option<&[u8]> {
+        match self.frames.len() {
+            1 => self
+                .frames
+                .front()
+                .map(|frame| &frame.bytes()[self.written..]),
+            _ => None,
+        }
+    }
+
     /// What is to be written next, as at most [`SLICES_MAX`] slices.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
         let mut count = 0;

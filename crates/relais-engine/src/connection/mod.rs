@@ -198,6 +198,12 @@ impl<S: Service> Connection<S> {
         self.wake();
     }
 
+    /// Whether commands of its sessions are in flight.
+    pub(crate) fn has_commands(&self) -> bool {
+        let sessions = self.sessions.borrow();
+        sessions.iter().any(|session| session.has_commands())
+    }
+
     pub(crate) fn is_gate_closed(&self) -> bool {
         self.gates.get() > 0
     }

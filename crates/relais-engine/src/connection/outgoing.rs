@@ -70,11 +70,14 @@ impl<S: Service> Connection<S> {
         };
         let mut outbox = self.outbox.borrow_mut();
         while !outbox.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let count = outbox.slices(&mut slices);
-            let written = match &slices[..count] {
-                [one] => stream.try_write(one),
-                several => stream.try_write_vectored(several),
+            // One frame is the rule; the list of slices for more is not made for nothing.
+            let written = match outbox.only() {
+                Some(bytes) => stream.try_write(bytes),
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                    let count = outbox.slices(&mut slices);
+                    stream.try_write_vectored(&slices[..count])
+                }
             };
             match written {
                 Ok(bytes) => {

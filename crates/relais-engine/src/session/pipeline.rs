@@ -79,7 +79,7 @@ impl<S: Service> Session<S> {
         self.take(flow, ack);
     }
 
-    pub(super) fn has_commands(&self) -> bool {
+    pub(crate) fn has_commands(&self) -> bool {
         self.pipeline
             .borrow()
             .as_ref()

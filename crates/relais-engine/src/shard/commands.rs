@@ -20,6 +20,9 @@ use crate::session::Session;
 use crate::sid::ConnectionId;
 use crate::transport::{upgrade, websocket};
 
+/// How long a drain waits for the commands of one connection.
+const DRAIN_COMMANDS_MAX: Duration = Duration::from_secs(1);
+
 impl<S: Service> Shard<S> {
     pub(super) fn obey(self: &Rc<Self>, command: Command) {
         match command {
@@ -234,17 +237,28 @@ impl<S: Service> Shard<S> {
             let a_step = left.len().div_ceil(steps as usize).max(1);
             while !left.is_empty() {
                 for connection in left.split_off(left.len().saturating_sub(a_step)) {
-                    connection.close(CloseCode::RESTART, "draining", Reason::Drain);
+                    tokio::task::spawn_local(drain_one(connection));
                 }
                 tokio::time::sleep(window / steps).await;
             }
             // Those that were on their way in when the drain began.
             let late: Vec<_> = shard.connections.borrow().values().cloned().collect();
             for connection in late {
-                connection.close(CloseCode::RESTART, "draining", Reason::Drain);
+                tokio::task::spawn_local(drain_one(connection));
             }
         });
     }
+}
+
+/// Nothing more is read, what was begun gets its ack, and then the transport goes.
+async fn drain_one<S: Service>(connection: Rc<Connection<S>>) {
+    connection.close_gate();
+    let deadline = tokio::time::Instant::now() + DRAIN_COMMANDS_MAX;
+    while connection.has_commands() && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    connection.open_gate();
+    connection.close(CloseCode::RESTART, "draining", Reason::Drain);
 }
 
 fn sids<S: Service>(sessions: &[Rc<Session<S>>]) -> Vec<Sid> {

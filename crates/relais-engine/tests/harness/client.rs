@@ -14,6 +14,7 @@ pub enum Incoming {
     Text(String),
     Binary(Vec<u8>),
     Ping,
+    Pong,
     Close(Option<u16>),
     /// The stream ended without a close frame.
     Lost,
@@ -161,6 +162,7 @@ impl Client {
             1 => Incoming::Text(String::from_utf8(payload).unwrap()),
             2 => Incoming::Binary(payload),
             9 => Incoming::Ping,
+            10 => Incoming::Pong,
             8 => Incoming::Close(
                 payload
                     .first_chunk::<2>()
