@@ -3,7 +3,7 @@
 //! In: `--reference`, or `--bin FILE` (relais) and `--engine-example FILE`; or addresses in the environment (README.md).
 //! Out: node's own report for each group, then one line a group.
 
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { spawn, spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -41,16 +41,18 @@ function run(command, args, env) {
   });
 }
 
-/** A Python with the clients of requirements.txt, made once. */
+/** A Python with the clients of requirements.txt: made once, and again when that file changes. */
 function python() {
   const binary = path.join(VENV, 'bin', 'python');
-  const wanted = path.join(HERE, 'requirements.txt');
-  if (!existsSync(binary)) {
-    if (spawnSync('python3', ['-m', 'venv', VENV], { stdio: 'inherit' }).status !== 0) throw new Error('unable to make a Python environment');
-  }
-  if (spawnSync(binary, ['-m', 'pip', 'install', '--quiet', '-r', wanted], { stdio: 'inherit' }).status !== 0) {
-    throw new Error('unable to install the Python clients');
-  }
+  const wanted = readFileSync(path.join(HERE, 'requirements.txt'), 'utf8');
+  const stamp = path.join(VENV, 'requirements.txt');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return binary;
+  const step = (command, args, what) => {
+    if (spawnSync(command, args, { stdio: 'inherit' }).status !== 0) throw new Error(`unable to ${what}`);
+  };
+  step('python3', ['-m', 'venv', VENV], 'make a Python environment');
+  step(binary, ['-m', 'pip', 'install', '--quiet', '-r', path.join(HERE, 'requirements.txt')], 'install the Python clients');
+  writeFileSync(stamp, wanted);
   return binary;
 }
 

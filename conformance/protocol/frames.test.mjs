@@ -110,9 +110,15 @@ for (const [what, code, frames] of BROKEN) {
     const wire = await open();
     wire.send(...frames());
     assert.equal(await wire.closeCode(), code);
-    await within(wire.ended, 'the connection ends');
+    wire.end();
   });
 }
+
+test('after a violation the server ends the connection, though the other side says nothing', async () => {
+  const wire = await open();
+  wire.send(frame(3, 'x'));
+  await within(wire.ended, 'the connection ends');
+});
 
 test('fragments that sum up to more than the limit close with 1009', async () => {
   const wire = await open();
