@@ -38,6 +38,7 @@ use crate::retention::{Alive, Retained, Retention};
 use checkpoint::Checkpointer;
 use fault::{closed, failed, store_error};
 
+use heads::TenantLog;
 use readers::Readers;
 use recent::{RecentLimits, Recents};
 use tenant::SqliteTenant;
@@ -154,8 +155,8 @@ impl SqliteStore {
     pub async fn retain(&self, now: Timestamp, alive: Alive<'_>) -> Result<Retained, StoreError> {
         let mut total = Retained::default();
         for key in self.tenant_keys().await? {
-            let tenant = self.handle(&key).await?;
-            let done = trim::retain(&self.inner, &tenant.log, self.retention, now, alive).await?;
+            let log = self.log_of(&key, false).await?;
+            let done = trim::retain(&self.inner, &log, self.retention, now, alive).await?;
             total.records += done.records;
             total.stays += done.stays;
         }
@@ -194,12 +195,19 @@ impl SqliteStore {
         ask.await
     }
 
+    async fn log_of(&self, key: &TenantKey, warm: bool) -> Result<Arc<TenantLog>, StoreError> {
+        let (key, epochs) = (key.clone(), self.epochs.clone());
+        trim::aside(&self.inner, move |writer| {
+            writer.tenant(&key, &epochs, warm)
+        })
+        .await
+    }
+
     async fn handle(&self, key: &TenantKey) -> Result<Arc<SqliteTenant>, StoreError> {
         if let Some(tenant) = held(&self.tenants).get(key) {
             return Ok(tenant.clone());
         }
-        let (wanted, epochs) = (key.clone(), self.epochs.clone());
-        let log = trim::aside(&self.inner, move |writer| writer.tenant(&wanted, &epochs)).await?;
+        let log = self.log_of(key, true).await?;
         let tenant = Arc::new(SqliteTenant {
             inner: self.inner.clone(),
             log,

@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::fault::{OpenError, closed};
 use super::open;
 
-/// Questions that wait for one thread.
-const WAITING_MAX: usize = 512;
+/// Questions that wait for one thread: so many that all clients of a node may come back at once. Each is a few hundred bytes.
+const WAITING_MAX: usize = 8_192;
 
 type Question = Box<dyn FnOnce(&Connection) + Send>;
 

@@ -57,6 +57,11 @@ impl Recents {
         (self.limits.records_max, self.limits.tenant_bytes_max)
     }
 
+    /// Whether anything is kept of a tenant.
+    pub(super) fn has(&self, tenant: i64) -> bool {
+        self.held().tenants.contains_key(&tenant)
+    }
+
     /// Begins a tenant whose newest records, all those above `after`, are given.
     pub(super) fn begin(&self, tenant: i64, after: Position, records: Vec<(Arc<Record>, usize)>) {
         let mut all = self.held();

@@ -358,21 +358,28 @@ impl Writer {
         done
     }
 
-    /// The log of a tenant; the tenant is made if it is new. All handles get the same one.
+    /// The log of a tenant; the tenant is made if it is new. All handles get the same one. Only a tenant that is used has
+    /// its newest records in memory: retention, which goes through all of them, asks without `warm`.
     pub(super) fn tenant(
         &mut self,
         key: &TenantKey,
         epochs: &EpochSource,
+        warm: bool,
     ) -> Result<Arc<TenantLog>, StoreError> {
-        if let Some(tenant) = self.tenants.get(key) {
-            return Ok(tenant.clone());
+        let tenant = match self.tenants.get(key) {
+            Some(tenant) => tenant.clone(),
+            None => {
+                let load = |connection: &_| TenantLog::load(connection, key, || epochs());
+                let tenant = self
+                    .transact(|connection| load(connection).map_err(|error| store_error(&error)))?;
+                let tenant = Arc::new(tenant);
+                self.tenants.insert(key.clone(), tenant.clone());
+                tenant
+            }
+        };
+        if warm && !self.shared.recents.has(tenant.id) {
+            self.begin(&tenant)?;
         }
-        let tenant = self.transact(|connection| {
-            TenantLog::load(connection, key, || epochs()).map_err(|error| store_error(&error))
-        })?;
-        self.begin(&tenant)?;
-        let tenant = Arc::new(tenant);
-        self.tenants.insert(key.clone(), tenant.clone());
         Ok(tenant)
     }
 

@@ -39,7 +39,7 @@ fn stage() -> Stage {
     };
     let mut writer = Writer::new(opened, shared, recorder.clone(), queue, limits);
     let epochs: EpochSource = Arc::new(|| Epoch(1));
-    let tenant = writer.tenant(&build::tenant("one"), &epochs);
+    let tenant = writer.tenant(&build::tenant("one"), &epochs, true);
     Stage {
         tenant: tenant.expect("a tenant"),
         writer,
