@@ -214,7 +214,7 @@ impl<S: Service> Session<S> {
     }
 
     fn answer(&self, ack: Option<u64>, reply: Option<Reply>) {
-        if let (Some(id), Some(reply)) = (ack, reply) {
+        if let (Some(id), Some(reply), true) = (ack, reply, self.is_open()) {
             self.connection
                 .push(frame::ack(self.namespace(), id, &reply));
         }

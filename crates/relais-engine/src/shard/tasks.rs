@@ -28,7 +28,6 @@ pub(super) async fn run<S: Service>(shard: Rc<Shard<S>>, mut inbox: Inbox) {
     let mut deliveries = Vec::with_capacity(DELIVERIES_A_TURN);
     while !shard.is_stopping.get() {
         tokio::select! {
-            biased;
             command = inbox.commands.recv() => match command {
                 Some(command) => guard(|| shard.obey(command)),
                 None => return,

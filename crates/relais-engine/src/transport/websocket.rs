@@ -17,6 +17,9 @@ use crate::connection::{Connection, State};
 use crate::frame;
 use crate::service::{Service, Transport};
 
+/// Full buffers of one connection handled before the others get their turn.
+const READS_A_TURN: usize = 8;
+
 /// Gives a connection its socket and starts reading. `rest` was read before and belongs to it.
 pub(crate) fn attach<S: Service>(
     connection: &Rc<Connection<S>>,
@@ -47,6 +50,7 @@ impl<S: Service> Future for WebSocketTask<S> {
             *waker = Some(context.waker().clone());
         }
         drop(waker);
+        let mut reads = 0;
         loop {
             if connection.state.get() == State::Closed {
                 return Poll::Ready(());
@@ -63,7 +67,12 @@ impl<S: Service> Future for WebSocketTask<S> {
                 continue;
             }
             match poll_read(connection, context) {
-                Poll::Ready(true) => {}
+                Poll::Ready(true) if reads < READS_A_TURN => reads += 1,
+                Poll::Ready(true) => {
+                    // Whoever sends without end waits for the others.
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Poll::Ready(false) => connection.lost(),
                 Poll::Pending => return Poll::Pending,
             }
