@@ -2,6 +2,8 @@
 
 pub mod admission;
 pub mod apps;
+#[cfg(test)]
+mod contract;
 pub mod expiry;
 pub mod ports;
 mod publication;
