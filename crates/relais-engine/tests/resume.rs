@@ -254,3 +254,20 @@ async fn nothing_volatile_reaches_a_session_that_replays() {
     server.engine.publish(std::sync::Arc::new(volatile));
     assert_eq!(replayed(&mut client).await, [r#"42["msg","1","1.1.0"]"#]);
 }
+
+#[tokio::test]
+async fn a_session_that_left_and_comes_back_on_its_connection_keeps_the_connection() {
+    let server = Server::start(settings(1)).await;
+    let (mut client, answer) = fresh(&server).await;
+    client.send(r#"42["barrier","slow"]"#).await;
+    server.service.noted("begin slow").await;
+    client.send("41").await;
+    client
+        .send(&format!("40{}", resume(&answer["pid"], "1.0")))
+        .await;
+    assert!(client.text().await.starts_with("40{"));
+    assert_eq!(client.text().await, r#"42["connected","1.0"]"#);
+    replayed(&mut client).await;
+    server.append_and_publish("auto", "still here");
+    assert_eq!(client.text().await, r#"42["msg","still here","1.1.0"]"#);
+}

@@ -188,7 +188,12 @@ impl<S: Service> Session<S> {
 
     /// A newer connection has taken over: nothing more is read here, and the transport goes.
     pub(crate) fn fence(self: &Rc<Self>) {
+        // After a DISCONNECT the transport is not the session's any more: the newer one may be on it.
+        let has_left = self.leaving.get().is_some();
         self.end(Reason::Fenced);
+        if has_left {
+            return;
+        }
         self.connection
             .close(CloseCode::NORMAL, "taken over", Reason::TransportLost);
     }

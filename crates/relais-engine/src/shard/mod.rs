@@ -101,6 +101,10 @@ impl Limits {
     }
 }
 
+fn has_slack(used: usize, capacity: usize) -> bool {
+    capacity > 1024 && used < capacity / 4
+}
+
 /// The receiving ends of a shard's port.
 pub(crate) struct Inbox {
     pub(crate) deliveries: mpsc::Receiver<Arc<Delivery>>,
@@ -162,6 +166,18 @@ impl<S: Service> Shard<S> {
 
     pub(crate) fn settings(&self) -> &Settings {
         self.engine.settings()
+    }
+
+    /// Gives back what a crowd that has gone has left in the maps.
+    fn tidy(&self) {
+        let mut connections = self.connections.borrow_mut();
+        if has_slack(connections.len(), connections.capacity()) {
+            connections.shrink_to_fit();
+        }
+        let mut sessions = self.sessions.borrow_mut();
+        if has_slack(sessions.len(), sessions.capacity()) {
+            sessions.shrink_to_fit();
+        }
     }
 
     pub(crate) fn connection(&self, id: ConnectionId) -> Option<Rc<Connection<S>>> {

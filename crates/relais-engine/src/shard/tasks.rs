@@ -101,5 +101,6 @@ async fn check_heads<S: Service>(shard: Rc<Shard<S>>) {
     loop {
         ticks.tick().await;
         guard(|| shard.check_heads());
+        shard.tidy();
     }
 }
