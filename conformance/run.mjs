@@ -1,6 +1,7 @@
 //! Starts the servers that the tests need, runs the groups of tests one after another, and ends with the worst exit code.
 //!
 //! In: `--reference`, or `--bin FILE` (relais) and `--engine-example FILE`; or addresses in the environment (README.md).
+//! `--python FILE` is an interpreter that has requirements.txt; without it one is made. `--only GROUP,GROUP` runs some.
 //! Out: node's own report for each group, then one line a group.
 
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -29,6 +30,7 @@ const { values: options } = parseArgs({
     bin: { type: 'string' },
     'engine-example': { type: 'string' },
     only: { type: 'string' },
+    python: { type: 'string' },
   },
 });
 
@@ -43,6 +45,7 @@ function run(command, args, env) {
 
 /** A Python with the clients of requirements.txt: made once, and again when that file changes. */
 function python() {
+  if (options.python) return path.resolve(options.python);
   const binary = path.join(VENV, 'bin', 'python');
   const wanted = readFileSync(path.join(HERE, 'requirements.txt'), 'utf8');
   const stamp = path.join(VENV, 'requirements.txt');
