@@ -81,6 +81,15 @@ pub(crate) type PollNumber = u64;
 
 /// A request to a shard.
 pub(crate) enum Command {
+    Http(HttpCommand),
+    Session(SessionCommand),
+    Rooms(RoomsCommand),
+    Drain { window: Duration },
+    Stop,
+}
+
+/// Requests of the HTTP side.
+pub(crate) enum HttpCommand {
     OpenPolling {
         opening: Box<Opening>,
         reply: oneshot::Sender<PollAnswer>,
@@ -117,6 +126,10 @@ pub(crate) enum Command {
         body: oneshot::Receiver<PostBody>,
         reply: oneshot::Sender<PostAnswer>,
     },
+}
+
+/// Requests about one session.
+pub(crate) enum SessionCommand {
     Enter {
         sid: Sid,
         scope: Scope,
@@ -130,6 +143,16 @@ pub(crate) enum Command {
         until: Option<u64>,
         done: oneshot::Sender<()>,
     },
+    /// End the session's connection of this generation, whose successor is about to be answered.
+    Fence {
+        sid: Sid,
+        generation: u64,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// Requests about all sessions of rooms or of a scope.
+pub(crate) enum RoomsCommand {
     Evict {
         scope: Scope,
         who: Room,
@@ -158,14 +181,22 @@ pub(crate) enum Command {
         rooms: Vec<Room>,
         done: oneshot::Sender<usize>,
     },
-    /// End the session's connection of this generation, whose successor is about to be answered.
-    Fence {
-        sid: Sid,
-        generation: u64,
-        done: oneshot::Sender<()>,
-    },
-    Drain {
-        window: Duration,
-    },
-    Stop,
+}
+
+impl From<HttpCommand> for Command {
+    fn from(command: HttpCommand) -> Self {
+        Self::Http(command)
+    }
+}
+
+impl From<SessionCommand> for Command {
+    fn from(command: SessionCommand) -> Self {
+        Self::Session(command)
+    }
+}
+
+impl From<RoomsCommand> for Command {
+    fn from(command: RoomsCommand) -> Self {
+        Self::Rooms(command)
+    }
 }

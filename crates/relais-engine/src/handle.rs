@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::close::CloseCode;
-use crate::command::{Command, ShardPort};
+use crate::command::{Command, RoomsCommand, SessionCommand, ShardPort};
 use crate::delivery::Delivery;
 use crate::log::Log;
 use crate::registry::{Entry, Registry};
@@ -125,7 +125,7 @@ impl EngineHandle {
     /// Puts a session into a room. When it returns true, every record above the position that its shard has applied reaches it.
     /// False: no such session here, or too many rooms.
     pub async fn enter(&self, scope: Scope, sid: &Sid, room: &Room) -> bool {
-        let entered = self.ask_holder(sid, |done| Command::Enter {
+        let entered = self.ask_holder(sid, |done| SessionCommand::Enter {
             sid: sid.clone(),
             scope,
             room: room.clone(),
@@ -136,7 +136,7 @@ impl EngineHandle {
 
     /// Takes a session out of a room once it was given every record up to `until`; `None`: now.
     pub async fn leave(&self, scope: Scope, sid: &Sid, room: &Room, until: Option<u64>) {
-        let left = self.ask_holder(sid, |done| Command::Leave {
+        let left = self.ask_holder(sid, |done| SessionCommand::Leave {
             sid: sid.clone(),
             scope,
             room: room.clone(),
@@ -154,7 +154,7 @@ impl EngineHandle {
         room: &Room,
         until: Option<u64>,
     ) -> Vec<Sid> {
-        let evicted = self.ask_all(|done| Command::Evict {
+        let evicted = self.ask_all(|done| RoomsCommand::Evict {
             scope,
             who: who.clone(),
             room: room.clone(),
@@ -173,7 +173,7 @@ impl EngineHandle {
         reason: &str,
     ) -> usize {
         let reason: Arc<str> = Arc::from(reason);
-        let closed = self.ask_all(|done| Command::CloseSessions {
+        let closed = self.ask_all(|done| RoomsCommand::CloseSessions {
             scope,
             room: room.clone(),
             code,
@@ -185,7 +185,7 @@ impl EngineHandle {
 
     /// How many sessions are in any of the rooms (each once); of the whole scope when `rooms` is empty.
     pub async fn count(&self, scope: Scope, rooms: &[Room]) -> usize {
-        let counts = self.ask_all(|done| Command::Count {
+        let counts = self.ask_all(|done| RoomsCommand::Count {
             scope,
             rooms: rooms.to_vec(),
             done,
@@ -195,7 +195,7 @@ impl EngineHandle {
 
     /// Ids of the sessions in a room.
     pub async fn members(&self, scope: Scope, room: &Room) -> Vec<Sid> {
-        let members = self.ask_all(|done| Command::Members {
+        let members = self.ask_all(|done| RoomsCommand::Members {
             scope,
             rooms: vec![room.clone()],
             done,
@@ -210,7 +210,7 @@ impl EngineHandle {
 
     /// What all shards that have sessions of the scope have applied; `None` where none has, or there is no log. For measuring lag.
     pub async fn applied(&self, scope: Scope) -> Option<u64> {
-        let applied = self.ask_all(|done| Command::Applied { scope, done });
+        let applied = self.ask_all(|done| RoomsCommand::Applied { scope, done });
         applied.await.into_iter().flatten().min()
     }
 
@@ -293,13 +293,13 @@ impl EngineHandle {
     /// Ends an older connection of a session on another shard; returns when it is fenced.
     pub(crate) async fn fence(&self, sid: &Sid, older: Entry) {
         let (done, fenced) = oneshot::channel();
-        let command = Command::Fence {
+        let command = SessionCommand::Fence {
             sid: sid.clone(),
             generation: older.generation,
             done,
         };
         if let Some(port) = self.port(older.shard)
-            && port.commands.send(command).await.is_ok()
+            && port.commands.send(command.into()).await.is_ok()
         {
             let _ = fenced.await;
         }
@@ -309,21 +309,21 @@ impl EngineHandle {
     async fn ask_holder<T>(
         &self,
         sid: &Sid,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+        command: impl FnOnce(oneshot::Sender<T>) -> SessionCommand,
     ) -> Option<T> {
         let entry = self.shared.registry.find(sid)?;
         let (done, answer) = oneshot::channel();
         let port = self.port(entry.shard)?;
-        port.commands.send(command(done)).await.ok()?;
+        port.commands.send(command(done).into()).await.ok()?;
         answer.await.ok()
     }
 
     /// Asks every shard.
-    async fn ask_all<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<T> {
+    async fn ask_all<T>(&self, command: impl Fn(oneshot::Sender<T>) -> RoomsCommand) -> Vec<T> {
         let mut waiting = Vec::with_capacity(self.shared.ports.len());
         for port in &self.shared.ports {
             let (done, answer) = oneshot::channel();
-            if port.commands.send(command(done)).await.is_ok() {
+            if port.commands.send(command(done).into()).await.is_ok() {
                 waiting.push(answer);
             }
         }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::response::{self, ResponseBody};
-use crate::command::{Command, PollAnswer, PollNumber, PostAnswer, PostBody};
+use crate::command::{Command, HttpCommand, PollAnswer, PollNumber, PostAnswer, PostBody};
 use crate::endpoint::Endpoint;
 use crate::handle::EngineHandle;
 use crate::sid::ConnectionId;
@@ -26,11 +26,17 @@ pub(super) async fn open(
         return response::unavailable();
     }
     let (reply, answer) = oneshot::channel();
-    let command = Command::OpenPolling {
+    let command = HttpCommand::OpenPolling {
         opening: Box::new(engine.opening(request, endpoint, peer)),
         reply,
     };
-    if engine.any_port().commands.send(command).await.is_err() {
+    if engine
+        .any_port()
+        .commands
+        .send(command.into())
+        .await
+        .is_err()
+    {
         engine.connection_gone();
         return response::unavailable();
     }
@@ -47,13 +53,13 @@ pub(super) async fn poll(
     };
     let number = engine.next_poll();
     let (reply, answer) = oneshot::channel();
-    let command = Command::Poll {
+    let command = HttpCommand::Poll {
         id,
         identity: engine.identity(headers),
         number,
         reply,
     };
-    if port.commands.send(command).await.is_err() {
+    if port.commands.send(command.into()).await.is_err() {
         return response::unavailable();
     }
     // hyper drops this future when the client goes away.
@@ -83,11 +89,12 @@ impl TellOnDrop {
 impl Drop for TellOnDrop {
     fn drop(&mut self) {
         if let Some(commands) = self.commands.take() {
-            // A shard without room finds out when it answers.
-            let _ = commands.try_send(Command::PollAborted {
+            let aborted = HttpCommand::PollAborted {
                 id: self.id,
                 number: self.number,
-            });
+            };
+            // A shard without room finds out when it answers.
+            let _ = commands.try_send(aborted.into());
         }
     }
 }
@@ -119,13 +126,13 @@ where
     }
     let (hand_over, handed_over) = oneshot::channel();
     let (reply, mut answer) = oneshot::channel();
-    let command = Command::Post {
+    let command = HttpCommand::Post {
         id,
         identity,
         body: handed_over,
         reply,
     };
-    if port.commands.send(command).await.is_err() {
+    if port.commands.send(command.into()).await.is_err() {
         return response::unavailable();
     }
     let wait = engine.settings().body_timeout;

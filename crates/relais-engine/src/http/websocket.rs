@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::response::{self, ResponseBody};
-use crate::command::{Command, Upgraded};
+use crate::command::{HttpCommand, Upgraded};
 use crate::endpoint::{Endpoint, Wire};
 use crate::handle::EngineHandle;
 use crate::sid::ConnectionId;
@@ -47,8 +47,14 @@ pub(super) async fn open(
             engine.connection_gone();
             return;
         };
-        let command = Command::OpenWebSocket { opening, upgraded };
-        if engine.any_port().commands.send(command).await.is_err() {
+        let command = HttpCommand::OpenWebSocket { opening, upgraded };
+        if engine
+            .any_port()
+            .commands
+            .send(command.into())
+            .await
+            .is_err()
+        {
             engine.connection_gone();
         }
     });
@@ -68,12 +74,12 @@ pub(super) async fn upgrade(
         return response::refusal(HandshakeError::SessionUnknown);
     };
     let (reply, checked) = oneshot::channel();
-    let check = Command::CheckUpgrade {
+    let check = HttpCommand::CheckUpgrade {
         id,
         identity: engine.identity(request.headers()),
         reply,
     };
-    if commands.send(check).await.is_err() {
+    if commands.send(check.into()).await.is_err() {
         return response::unavailable();
     }
     match checked.await {
@@ -84,7 +90,9 @@ pub(super) async fn upgrade(
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         if let Some(upgraded) = take_out(upgrade).await {
-            let _ = commands.send(Command::Upgrade { id, upgraded }).await;
+            let _ = commands
+                .send(HttpCommand::Upgrade { id, upgraded }.into())
+                .await;
         }
     });
     switch

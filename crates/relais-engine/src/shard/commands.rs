@@ -10,7 +10,10 @@ use tokio::sync::oneshot;
 
 use super::Shard;
 use crate::close::{CloseCode, Reason};
-use crate::command::{Command, Opening, PollAnswer, PostAnswer, PostBody, Upgraded};
+use crate::command::{
+    Command, HttpCommand, Opening, PollAnswer, PostAnswer, PostBody, RoomsCommand, SessionCommand,
+    Upgraded,
+};
 use crate::connection::Connection;
 use crate::endpoint::Wire;
 use crate::frame;
@@ -26,21 +29,33 @@ const DRAIN_COMMANDS_MAX: Duration = Duration::from_secs(1);
 impl<S: Service> Shard<S> {
     pub(super) fn obey(self: &Rc<Self>, command: Command) {
         match command {
-            Command::OpenPolling { opening, reply } => self.open_polling(&opening, reply),
-            Command::OpenWebSocket { opening, upgraded } => self.open_websocket(&opening, upgraded),
-            Command::CheckUpgrade {
+            Command::Http(command) => self.obey_http(command),
+            Command::Session(command) => self.obey_for_session(command),
+            Command::Rooms(command) => self.obey_for_rooms(command),
+            Command::Drain { window } => self.drain(window),
+            Command::Stop => self.is_stopping.set(true),
+        }
+    }
+
+    fn obey_http(self: &Rc<Self>, command: HttpCommand) {
+        match command {
+            HttpCommand::OpenPolling { opening, reply } => self.open_polling(&opening, reply),
+            HttpCommand::OpenWebSocket { opening, upgraded } => {
+                self.open_websocket(&opening, upgraded)
+            }
+            HttpCommand::CheckUpgrade {
                 id,
                 identity,
                 reply,
             } => {
                 let _ = reply.send(self.check_upgrade(id, identity));
             }
-            Command::Upgrade { id, upgraded } => {
+            HttpCommand::Upgrade { id, upgraded } => {
                 if let Some(connection) = self.connection(id) {
                     tokio::task::spawn_local(upgrade::run(connection, upgraded));
                 }
             }
-            Command::Poll {
+            HttpCommand::Poll {
                 id,
                 identity,
                 number,
@@ -51,24 +66,23 @@ impl<S: Service> Shard<S> {
                     let _ = reply.send(PollAnswer::Refused(HandshakeError::SessionUnknown));
                 }
             },
-            Command::PollAborted { id, number } => {
+            HttpCommand::PollAborted { id, number } => {
                 if let Some(connection) = self.connection(id) {
                     connection.poll_aborted(number);
                 }
             }
-            Command::Post {
+            HttpCommand::Post {
                 id,
                 identity,
                 body,
                 reply,
             } => self.post(id, identity, body, reply),
-            other => self.obey_for_sessions(other),
         }
     }
 
-    fn obey_for_sessions(self: &Rc<Self>, command: Command) {
+    fn obey_for_session(self: &Rc<Self>, command: SessionCommand) {
         match command {
-            Command::Enter {
+            SessionCommand::Enter {
                 sid,
                 scope,
                 room,
@@ -77,7 +91,7 @@ impl<S: Service> Shard<S> {
                 let session = self.session_of(scope, &sid);
                 let _ = done.send(session.is_some_and(|session| session.join(&room)));
             }
-            Command::Leave {
+            SessionCommand::Leave {
                 sid,
                 scope,
                 room,
@@ -89,7 +103,24 @@ impl<S: Service> Shard<S> {
                 }
                 let _ = done.send(());
             }
-            Command::Evict {
+            SessionCommand::Fence {
+                sid,
+                generation,
+                done,
+            } => {
+                if let Some(session) = self.session(&sid)
+                    && session.generation() <= generation
+                {
+                    session.fence();
+                }
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn obey_for_rooms(self: &Rc<Self>, command: RoomsCommand) {
+        match command {
+            RoomsCommand::Evict {
                 scope,
                 who,
                 room,
@@ -102,7 +133,7 @@ impl<S: Service> Shard<S> {
                 }
                 let _ = done.send(sids(&sessions));
             }
-            Command::CloseSessions {
+            RoomsCommand::CloseSessions {
                 scope,
                 room,
                 code,
@@ -115,38 +146,17 @@ impl<S: Service> Shard<S> {
                     session.close_transport(code, &reason);
                 }
             }
-            Command::Members { scope, rooms, done } => {
+            RoomsCommand::Members { scope, rooms, done } => {
                 let _ = done.send(sids(&self.sessions_in(scope, &rooms)));
             }
-            Command::Applied { scope, done } => {
+            RoomsCommand::Applied { scope, done } => {
                 let hub = self.hub.borrow();
                 let applied = hub.get(&scope).and_then(|hub| hub.applied());
                 let _ = done.send(applied.map(|applied| applied.position));
             }
-            Command::Count { scope, rooms, done } => {
+            RoomsCommand::Count { scope, rooms, done } => {
                 let _ = done.send(self.count(scope, &rooms));
             }
-            Command::Fence {
-                sid,
-                generation,
-                done,
-            } => {
-                if let Some(session) = self.session(&sid)
-                    && session.generation() <= generation
-                {
-                    session.fence();
-                }
-                let _ = done.send(());
-            }
-            Command::Drain { window } => self.drain(window),
-            Command::Stop => self.is_stopping.set(true),
-            Command::OpenPolling { .. }
-            | Command::OpenWebSocket { .. }
-            | Command::CheckUpgrade { .. }
-            | Command::Upgrade { .. }
-            | Command::Poll { .. }
-            | Command::PollAborted { .. }
-            | Command::Post { .. } => {}
         }
     }
 
