@@ -13,9 +13,9 @@ use relais_core::command::{Actor, Invocation, Origin};
 use relais_core::error::{Code, Error};
 use relais_core::ids::TenantKey;
 use relais_core::vocabulary::{Asker, Match, Parameters, Route};
-use serde_json::Value;
 
-use super::{BODY_BYTES_MAX, Problem, Web, not_found, peer};
+use super::body::read_json;
+use super::{Problem, Web, not_found, peer};
 use crate::glue::admission::token_of_query;
 use crate::glue::apps::Served;
 use crate::identity::{bearer, find_token};
@@ -174,22 +174,4 @@ pub fn require_key(web: &Web, headers: &HeaderMap, peer: IpAddr) -> Result<(), E
 
 fn text_of<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-async fn read_json(body: Body) -> Result<Option<Value>, Error> {
-    let too_large = |_| {
-        Error::new(
-            Code::TooLarge,
-            format!("unable to read; a body has at most {BODY_BYTES_MAX} bytes"),
-        )
-    };
-    let bytes = axum::body::to_bytes(body, BODY_BYTES_MAX)
-        .await
-        .map_err(too_large)?;
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|_| Error::new(Code::InvalidPayload, "unable to read; the body is not JSON"))
 }

@@ -4,6 +4,7 @@
 //! about an app: a route of a file becomes a command, and the dispatcher's answer a response.
 
 mod app;
+mod body;
 mod development;
 mod health;
 mod keys;
@@ -33,9 +34,6 @@ use crate::settings::{Origins, Settings};
 pub use keys::ApiKeys;
 pub use landing::Landing;
 pub use problem::Problem;
-
-/// Largest body of a request to an app's route, in bytes.
-const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// What all handlers share.
 pub struct Web {
@@ -72,7 +70,7 @@ pub fn router(web: Arc<Web>, settings: &Settings) -> Router {
         .route("/metrics", get(health::root_metrics))
         .route("/dev/token", get(development::token))
         .fallback(by_app)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(body::BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(origins, origin::guard))
         .with_state(web)
 }
