@@ -26,6 +26,7 @@ mod http;
 mod hub;
 mod log;
 mod outbox;
+mod panics;
 mod raw;
 mod registry;
 mod replay;

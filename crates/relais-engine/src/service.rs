@@ -3,6 +3,7 @@
 //! All calls for one connection come from the one shard on which it lives, so session data needs no lock and need not be `Send`.
 //! Nothing here may block: work that waits belongs in the futures, and heavy work on another thread.
 
+use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -73,8 +74,8 @@ pub enum Transport {
     WebSocket,
 }
 
-/// A client's CONNECT to a namespace.
-#[derive(Clone, Debug)]
+/// A client's CONNECT to a namespace. Its `Debug` shows nothing that could hold a token.
+#[derive(Clone)]
 pub struct Connect {
     /// The number that [`crate::EngineHandle::handle`] was given.
     pub endpoint: u16,
@@ -94,6 +95,17 @@ pub struct Connect {
     pub offset: Option<String>,
     /// Transport at this moment.
     pub transport: Transport,
+}
+
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("endpoint", &self.endpoint)
+            .field("namespace", &self.namespace)
+            .field("peer", &self.peer)
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A session is accepted.

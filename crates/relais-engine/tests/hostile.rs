@@ -193,6 +193,13 @@ async fn a_panic_of_the_application_ends_what_it_was_about_and_nothing_else() {
     let (mut other, _) = Client::connect(server.address, r#"{"rooms":["a"]}"#).await;
     let (mut client, _) = Client::connect(server.address, "{}").await;
     client.send(r#"42["flood","no number"]"#).await;
+    assert_eq!(client.closed().await, Some(1011));
+    let (mut client, _) = Client::connect(server.address, "{}").await;
+    client.send(r#"42["explode",""]"#).await;
+    assert_eq!(client.closed().await, Some(1011));
+    let mut client = Client::engine(server.address).await;
+    client.send(r#"40{"rooms":"no list"}"#).await;
+    assert_eq!(client.closed().await, Some(1011));
     other.settled().await;
     server.append_and_publish("a", "1");
     assert_eq!(other.text().await, r#"42["msg","1"]"#);

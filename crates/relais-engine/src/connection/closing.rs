@@ -39,6 +39,15 @@ impl<S: Service> Connection<S> {
         self.shard.mark_dirty(self);
     }
 
+    /// The application failed in the middle of something: whoever it was about may come back.
+    pub(crate) fn fail(self: &Rc<Self>) {
+        self.close(
+            CloseCode::INTERNAL_ERROR,
+            "internal error",
+            Reason::TransportLost,
+        );
+    }
+
     /// The peer's close frame came: it is answered, and then the stream ends.
     pub(crate) fn peer_closed(self: &Rc<Self>, code: Option<CloseCode>) {
         match self.state.get() {

@@ -14,6 +14,7 @@ use crate::close::{CloseCode, Reason};
 use crate::connection::Connection;
 use crate::delivery::Form;
 use crate::frame;
+use crate::panics::{Guarded, Panicked};
 use crate::registry::Claim;
 use crate::replay::Replay;
 use crate::service::{Accept, Connect, Refuse, Service};
@@ -35,9 +36,11 @@ pub(crate) fn begin<S: Service>(
     let connection = Rc::clone(connection);
     tokio::task::spawn_local(async move {
         let wait = connection.shard.settings().accept_timeout;
-        let decided = timeout(wait, decision)
-            .await
-            .unwrap_or(Err(Refuse::CloseTransport(CloseCode::TRY_AGAIN_LATER)));
+        let decided = match timeout(wait, Guarded(decision)).await {
+            Ok(Ok(decided)) => decided,
+            Ok(Err(Panicked)) => Err(Refuse::CloseTransport(CloseCode::INTERNAL_ERROR)),
+            Err(_) => Err(Refuse::CloseTransport(CloseCode::TRY_AGAIN_LATER)),
+        };
         match decided {
             Ok(accept) => accepted(&connection, Arc::clone(&namespace), accept).await,
             Err(refuse) => refused(&connection, &namespace, refuse),

@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::Session;
 use crate::frame;
+use crate::panics::guard;
 use crate::service::{Event, Flow, LocalFuture, Reply, Service};
 use crate::socket::Socket;
 
@@ -229,6 +230,17 @@ impl<S: Service> Future for Driver<S> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let session = &self.0;
+        guard(|| session.drive(context)).unwrap_or_else(|_| {
+            session.connection.fail();
+            Poll::Ready(())
+        })
+    }
+}
+
+impl<S: Service> Session<S> {
+    /// As far as it goes now; ready when there is nothing left.
+    fn drive(self: &Rc<Self>, context: &mut Context<'_>) -> Poll<()> {
+        let session = self;
         loop {
             session.poll_entries(context);
             session.answer_in_order();
@@ -252,9 +264,7 @@ impl<S: Service> Future for Driver<S> {
             return Poll::Ready(());
         }
     }
-}
 
-impl<S: Service> Session<S> {
     /// Polls what runs: all pipelined ones, a barrier only when it is first.
     fn poll_entries(&self, context: &mut Context<'_>) {
         let mut at = 0;

@@ -15,7 +15,11 @@ impl<S: Service> Session<S> {
         let member = hub.members.insert(Room::from(&self.sid), Rc::clone(self));
         for room in rooms {
             if !hub.join(member, room, rooms_max) {
-                tracing::warn!(sid = %self.sid, "a session has more rooms than it may; the rest is left out");
+                tracing::warn!(
+                    rooms = rooms.len(),
+                    rooms_max,
+                    "a session has more rooms than it may; the rest is left out"
+                );
                 break;
             }
         }

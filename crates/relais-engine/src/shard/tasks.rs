@@ -1,7 +1,6 @@
 //! The tasks that every shard has: the inbox, the flusher, the wheel and the check of heads.
 
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -12,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 use super::{Inbox, Shard};
 use crate::connection::Connection;
 use crate::heartbeat::slot_for;
+use crate::panics::guard;
 use crate::service::Service;
 
 /// Deliveries taken from the inbox before other tasks get their turn.
@@ -29,25 +29,20 @@ pub(super) async fn run<S: Service>(shard: Rc<Shard<S>>, mut inbox: Inbox) {
     while !shard.is_stopping.get() {
         tokio::select! {
             command = inbox.commands.recv() => match command {
-                Some(command) => guard(|| shard.obey(command)),
+                Some(command) => {
+                    let _ = guard(|| shard.obey(command));
+                }
                 None => return,
             },
             count = inbox.deliveries.recv_many(&mut deliveries, DELIVERIES_A_TURN) => {
                 for delivery in deliveries.drain(..) {
-                    guard(|| shard.deliver(&delivery));
+                    let _ = guard(|| shard.deliver(&delivery));
                 }
                 if count < DELIVERIES_A_TURN && shard.missed.swap(false, Ordering::AcqRel) {
                     shard.check_heads_now();
                 }
             }
         }
-    }
-}
-
-/// A panic of the application in a callback ends what it was about, not the shard.
-fn guard(run: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(run)).is_err() {
-        tracing::error!("the application panicked in a callback");
     }
 }
 
@@ -70,7 +65,7 @@ async fn flush<S: Service>(shard: Rc<Shard<S>>) {
                 tokio::task::yield_now().await;
             }
             connection.is_dirty.set(false);
-            guard(|| connection.flush());
+            let _ = guard(|| connection.flush());
         }
         // One great fan-out must not keep its memory for ever.
         batch.shrink_to(FLUSHES_A_TURN);
@@ -88,7 +83,7 @@ async fn turn_wheel<S: Service>(shard: Rc<Shard<S>>) {
         shard.wheel.borrow_mut().expire(Instant::now(), &mut due);
         for (id, deadline, planned) in due.drain(..) {
             if let Some(connection) = shard.connection(id) {
-                guard(|| connection.deadline(deadline, planned));
+                let _ = guard(|| connection.deadline(deadline, planned));
             }
         }
     }
@@ -100,7 +95,7 @@ async fn check_heads<S: Service>(shard: Rc<Shard<S>>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        guard(|| shard.check_heads());
+        let _ = guard(|| shard.check_heads());
         shard.tidy();
     }
 }

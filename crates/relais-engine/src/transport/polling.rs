@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::close::CloseCode;
 use crate::command::{PollAnswer, PollNumber, PostAnswer, PostBody};
 use crate::connection::{Connection, State};
+use crate::panics::guard;
 use crate::service::{Service, Transport};
 
 /// What a connection on polling needs beside its outbox.
@@ -297,8 +298,17 @@ async fn take_packets<S: Service>(
             return Ok(());
         }
         match packet? {
-            PayloadPacket::Text(packet) => connection.packet(packet),
-            PayloadPacket::Binary(base64) => connection.binary(&base64.decode()?),
+            PayloadPacket::Text(packet) => {
+                if guard(|| connection.packet(packet)).is_err() {
+                    connection.fail();
+                }
+            }
+            PayloadPacket::Binary(base64) => {
+                let data = base64.decode()?;
+                if guard(|| connection.binary(&data)).is_err() {
+                    connection.fail();
+                }
+            }
         }
     }
     Ok(())

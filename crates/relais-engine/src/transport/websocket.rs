@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::connection::{Connection, State};
 use crate::frame;
+use crate::panics::guard;
 use crate::service::{Service, Transport};
 
 /// Full buffers of one connection handled before the others get their turn.
@@ -121,8 +122,15 @@ fn poll_read<S: Service>(connection: &Rc<Connection<S>>, context: &mut Context<'
     outcome
 }
 
-/// Handles every whole message in `bytes`; the reader keeps an unfinished one, the stash what a session cannot take yet.
+/// Takes bytes in; a connection whose event made the application panic is closed.
 fn take_in<S: Service>(connection: &Rc<Connection<S>>, bytes: &mut [u8]) {
+    if guard(|| handle_all(connection, bytes)).is_err() {
+        connection.fail();
+    }
+}
+
+/// Handles every whole message in `bytes`; the reader keeps an unfinished one, the stash what a session cannot take yet.
+fn handle_all<S: Service>(connection: &Rc<Connection<S>>, bytes: &mut [u8]) {
     let limits = connection
         .shard
         .websocket_limits(connection.payload_bytes_max());

@@ -1,7 +1,7 @@
 //! A service that does what its clients say, and writes down what it was told.
 //!
 //! Auth: `{"rooms":["a"],"recovery":true}`. A `pid` is the sid of the session; with an offset it is resumed with the stays that were kept.
-//! Events: `join` and `leave` with a room, `now`, `pipe` and `barrier` with a name whose command waits for `release(name)`, `flood` with a number.
+//! Events: `join` and `leave` with a room, `now`, `pipe` and `barrier` with a name whose command waits for `release(name)`, `flood` with a number, `explode`.
 
 use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
@@ -193,6 +193,12 @@ impl Service for TestService {
                 }
             }
             "now" => {}
+            "explode" => {
+                return Flow::Pipelined(Box::pin(async {
+                    tokio::task::yield_now().await;
+                    panic!("told to")
+                }));
+            }
             _ => return Flow::Done,
         }
         self.note(format!("{} {text}", event.name));
