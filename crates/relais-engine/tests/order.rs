@@ -128,12 +128,8 @@ async fn what_a_client_sent_before_it_left_is_still_handled() {
     assert!(lines[5].ends_with("ClientLeft"));
 }
 
-#[tokio::test]
-async fn a_reader_that_never_reads_is_closed_and_others_are_not_disturbed() {
-    let server = Server::start(settings(1)).await;
-    let auth = r#"{"rooms":["a"]}"#;
-    let (slow, _) = Client::connect(server.address, auth).await;
-    let (mut quick, _) = Client::connect(server.address, auth).await;
+/// Publishes to a room, which `quick` reads, until somebody else in it was too slow.
+async fn publish_until_somebody_is_too_slow(server: &Server, quick: &mut Client) {
     let text = "y".repeat(8000);
     let mut number = 0_u64;
     while server.engine.stats().slow_consumers_total == 0 {
@@ -149,8 +145,33 @@ async fn a_reader_that_never_reads_is_closed_and_others_are_not_disturbed() {
     server.service.noted("disconnected").await;
     let lines = server.service.journal();
     assert!(lines.iter().any(|line| line.ends_with("SlowConsumer")));
-    assert_eq!(server.engine.stats().connections, 1);
-    drop(slow);
+}
+
+#[tokio::test]
+async fn a_reader_that_never_reads_is_closed_and_others_are_not_disturbed() {
+    let mut impatient = settings(1);
+    impatient.close_timeout = Duration::from_millis(50);
+    let server = Server::start(impatient).await;
+    let auth = r#"{"rooms":["a"]}"#;
+    let (mut slow, _) = Client::connect(server.address, auth).await;
+    let (mut quick, _) = Client::connect(server.address, auth).await;
+    publish_until_somebody_is_too_slow(&server, &mut quick).await;
+    while server.engine.stats().connections != 1 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(slow.closed().await, None, "it was reset");
+    server.append_and_publish("a", "and on");
+    assert!(quick.text().await.contains("and on"));
+}
+
+#[tokio::test]
+async fn a_reader_that_was_too_slow_is_told_so_when_it_reads_on() {
+    let server = Server::start(settings(1)).await;
+    let auth = r#"{"rooms":["a"]}"#;
+    let (mut slow, _) = Client::connect(server.address, auth).await;
+    let (mut quick, _) = Client::connect(server.address, auth).await;
+    publish_until_somebody_is_too_slow(&server, &mut quick).await;
+    assert_eq!(slow.closed().await, Some(4008));
 }
 
 #[tokio::test]

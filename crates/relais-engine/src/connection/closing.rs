@@ -132,11 +132,14 @@ impl<S: Service> Connection<S> {
         self.stream.take();
     }
 
-    /// The reader takes nothing: let the kernel forget what it holds for it.
-    pub(crate) fn reset_on_drop(&self) {
-        if let Some(stream) = &*self.stream.borrow() {
+    /// The peer has had its time to close. If it takes nothing, the kernel is to forget what it holds for it.
+    pub(super) fn give_up(self: &Rc<Self>) {
+        if !self.outbox.borrow().is_empty()
+            && let Some(stream) = &*self.stream.borrow()
+        {
             let socket = socket2::SockRef::from(stream);
             let _ = socket.set_linger(Some(std::time::Duration::ZERO));
         }
+        self.vanish();
     }
 }

@@ -17,7 +17,7 @@ impl<S: Service> Connection<S> {
             (Deadline::Ping, State::Open) => self.ping(planned),
             (Deadline::Pong, State::Open) => self.check_pong(planned),
             (Deadline::Connect, State::Open) => self.check_connected(),
-            (Deadline::Close, State::Closing) => self.vanish(),
+            (Deadline::Close, State::Closing) => self.give_up(),
             _ => {}
         }
     }

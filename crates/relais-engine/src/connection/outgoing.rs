@@ -122,7 +122,8 @@ impl<S: Service> Connection<S> {
         }
     }
 
-    /// The close frame goes out where the stream is between two frames and the kernel has room; otherwise RST.
+    /// What waits is forgotten, save a frame that is half written. It and the close frame go out when the kernel has room again; a
+    /// peer that takes neither until the deadline of closing is reset.
     fn close_slow(self: &Rc<Self>) {
         self.end_sessions(Reason::SlowConsumer);
         self.outbox.borrow_mut().cut();
@@ -132,11 +133,6 @@ impl<S: Service> Connection<S> {
             "slow consumer",
             Reason::SlowConsumer,
         );
-        self.write_out();
-        if !self.outbox.borrow().is_empty() {
-            self.reset_on_drop();
-            self.vanish();
-        }
     }
 
     /// Replays go on when little enough waits.
