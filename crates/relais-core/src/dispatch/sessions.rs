@@ -12,7 +12,7 @@ use crate::capability::roster::{Arrival, Departure};
 use crate::capability::{presence, room};
 use crate::command::Identity;
 use crate::error::Error;
-use crate::event::Volatile;
+use crate::event::{Transition, Volatile};
 use crate::ids::{Epoch, Moment, Monotonic, Position, RoomKey, SessionId, TenantKey};
 use crate::ports::{Change, CommitError, Head, Interval, Transaction};
 
@@ -22,6 +22,9 @@ const SILENCE_MS: u64 = 45_000;
 const PERSIST_BATCH: usize = 500;
 /// Stays that wait to be closed. Beyond that they stay open until retention ends them; nobody can resume them.
 const CLOSING_MAX: usize = 100_000;
+
+/// Users in a snapshot.
+const SNAPSHOT_USERS_MAX: usize = 1_000;
 
 /// A session that came back.
 #[derive(Clone, Debug, PartialEq)]
@@ -226,7 +229,7 @@ impl Dispatcher {
     }
 
     /// What a session that came back has missed of presence and of who is in its rooms: the latest of each. To be called
-    /// once the hub has the session again, after its replay. `false`: that is not all, and it needs a snapshot.
+    /// once the hub has the session again, after its replay. `false`: that is not all, and it needs [`Dispatcher::snapshot`] too.
     pub fn missed(
         &self,
         tenant: &TenantKey,
@@ -237,12 +240,17 @@ impl Dispatcher {
             return (Vec::new(), true);
         };
         let missed = read(&tenant.roster).missed(session, since);
-        let events = missed.transitions.iter().filter_map(|told| {
-            let event = presence::event(told).or_else(|| room::event(told))?;
-            let at = told.at.wall;
-            Some(Volatile { at, event })
-        });
-        (events.collect(), missed.complete)
+        (events(&missed.transitions), missed.complete)
+    }
+
+    /// Everybody whom a session hears of as they are now, in the events that would tell of their coming: for a session that has
+    /// missed more than is remembered. At most 1,000 users.
+    pub fn snapshot(&self, tenant: &TenantKey, session: &SessionId, now: Moment) -> Vec<Volatile> {
+        let Some(tenant) = self.in_use(tenant) else {
+            return Vec::new();
+        };
+        let looks = read(&tenant.roster).snapshot(session, SNAPSHOT_USERS_MAX, now);
+        events(&looks)
     }
 
     /// Rooms that a session is in now, automatic ones included.
@@ -269,4 +277,14 @@ impl Dispatcher {
         let trimmed = tenant.store.trimmed(rooms).await.map_err(store_error)?;
         Ok(position >= trimmed)
     }
+}
+
+/// Transitions as one session is told of them.
+fn events(told: &[Transition]) -> Vec<Volatile> {
+    let events = told.iter().filter_map(|told| {
+        let event = presence::event(told).or_else(|| room::event(told))?;
+        let at = told.at.wall;
+        Some(Volatile { at, event })
+    });
+    events.collect()
 }

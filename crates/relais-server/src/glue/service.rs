@@ -87,12 +87,13 @@ impl Service for Relais {
         let Some(since) = session.missed_since else {
             return;
         };
-        let (missed, _complete) =
-            session
-                .served
-                .dispatcher
-                .missed(&session.tenant.key, &session.id, since);
-        for event in missed {
+        let dispatcher = &session.served.dispatcher;
+        let (missed, is_complete) = dispatcher.missed(&session.tenant.key, &session.id, since);
+        let now = match is_complete {
+            true => Vec::new(),
+            false => dispatcher.snapshot(&session.tenant.key, &session.id, self.clock.now()),
+        };
+        for event in missed.into_iter().chain(now) {
             self.tell(socket, event);
         }
     }

@@ -71,6 +71,46 @@ async fn a_session_gets_the_latest_transition_of_each_user_that_it_missed() {
 }
 
 #[tokio::test]
+async fn a_session_that_missed_more_than_is_remembered_gets_everybody_as_they_are_now() {
+    let house = House::new();
+    house.enter("alice", "a1").await;
+    house.enter("bob", "b1").await;
+    house.pass(1);
+    house.depart("a1", Departure::Lost);
+    house.pass(1);
+    house.enter("carol", "c1").await;
+    let busy = house.on_session("carol", "c1", status("busy"));
+    busy.await.unwrap();
+    // In a room of Alice's and in one that is not.
+    let elsewhere = house.on_session("carol", "c1", join("2"));
+    elsewhere.await.unwrap();
+    house.connect("dave", "d1").await;
+    house.on_session("dave", "d1", join("2")).await.unwrap();
+    house.pass(1);
+    // More transitions than are kept, of people who are gone again.
+    for number in 0..3_000 {
+        let name = format!("passer-{number}");
+        house.enter(&name, &name).await;
+        house.depart(&name, Departure::Clean);
+    }
+    let resumed = house.resume("alice", "a1").await.unwrap();
+    let dispatcher = &house.dispatcher;
+    let (_, complete) = dispatcher.missed(&tenant(), &sid("a1"), resumed.since);
+    assert!(!complete);
+    let now = dispatcher.snapshot(&tenant(), &sid("a1"), house.now());
+    let told: Vec<_> = now.iter().map(|told| line(&told.event)).collect();
+    let expected = [
+        "presence.online bob online",
+        "presence.changed bob online",
+        "room.joined bob 1",
+        "presence.online carol busy",
+        "presence.changed carol busy",
+        "room.joined carol 1",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
 async fn a_session_that_missed_nothing_is_told_nothing() {
     let house = House::new();
     house.enter("alice", "a1").await;

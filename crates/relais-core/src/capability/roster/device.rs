@@ -284,7 +284,7 @@ impl Roster {
     }
 
     /// A transition as it is told; `None` where nobody would hear of it.
-    fn told(&self, what: What, user: &UserId, at: Moment) -> Option<Transition> {
+    pub(super) fn told(&self, what: What, user: &UserId, at: Moment) -> Option<Transition> {
         let to = match &what {
             What::Joined(room) | What::Left(room) => vec![AudienceKey::Room(room.clone())],
             What::Online | What::Offline | What::Changed => self.contacts(user),

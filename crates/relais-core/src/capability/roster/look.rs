@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::device::{Place, State};
-use super::{Missed, Roster};
-use crate::event::Shown;
-use crate::ids::{AudienceKey, Monotonic, RoomKey, SessionId, UserId};
+use super::{Contacts, Missed, Roster};
+use crate::event::{Shown, Transition, What};
+use crate::ids::{AudienceKey, Moment, Monotonic, RoomKey, SessionId, UserId};
 
 /// Figures about a roster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -164,6 +164,35 @@ impl Roster {
                     AudienceKey::User(_) | AudienceKey::Role(_) => false,
                 })
         })
+    }
+
+    /// How everybody whom a session hears of looks now, as if each had just come: online, with which status, in which of its rooms.
+    /// For a session whose [`Missed`] is not complete. At most `users_max` users, in the order of ids.
+    pub fn snapshot(&self, session: &SessionId, users_max: usize, now: Moment) -> Vec<Transition> {
+        let Some(device) = self.devices.get(&Place::Session(session.clone())) else {
+            return Vec::new();
+        };
+        let heard: BTreeSet<&UserId> = match self.rules.contacts {
+            Contacts::Tenant => self.users.keys().collect(),
+            Contacts::Rooms => {
+                let rooms = device.rooms.iter();
+                rooms
+                    .filter_map(|room| self.rooms.get(room))
+                    .flatten()
+                    .collect()
+            }
+        };
+        let others = heard.into_iter().filter(|user| **user != device.user);
+        let looks = |user: &UserId| {
+            let entry = self.users.get(user).into_iter();
+            let rooms = entry.flat_map(|entry| entry.rooms.keys());
+            let shared = rooms.filter(|room| device.rooms.contains(*room)).cloned();
+            let whats = [What::Online, What::Changed].into_iter();
+            let whats = whats.chain(shared.map(What::Joined));
+            let looks = whats.filter_map(|what| self.told(what, user, now));
+            looks.collect::<Vec<_>>()
+        };
+        others.take(users_max).flat_map(looks).collect()
     }
 
     /// Figures.
