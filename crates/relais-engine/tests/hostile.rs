@@ -224,3 +224,22 @@ async fn a_drain_waits_for_the_acks_of_what_was_begun() {
     drop(client);
     drain.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_close_packet_is_polled_alone_after_the_events_before_it() {
+    let server = Server::start(settings(1)).await;
+    let (mut witness, _) = Client::connect(server.address, "{}").await;
+    let sid = open_polling(server.address, "").await;
+    http(server.address, &post(&sid, "40")).await;
+    let engine = server.engine.clone();
+    let drain = tokio::spawn(async move { engine.drain(Duration::ZERO).await });
+    assert_eq!(witness.closed().await, Some(1012));
+    drop(witness);
+    let poll = get(&format!("&sid={sid}"), "");
+    let events = http(server.address, &poll).await;
+    assert!(events.contains("\r\n\r\n40{"), "{events}");
+    assert!(!events.ends_with("\u{1e}1"), "{events}");
+    let close = http(server.address, &poll).await;
+    assert!(close.ends_with("\r\n\r\n1"), "{close}");
+    drain.await.unwrap();
+}

@@ -226,7 +226,10 @@ impl<S: Service> Connection<S> {
             let more = next.len() + next.attachments().map(|a| a.len() / 3 + 4).sum::<usize>() + 1;
             packets_sum += 1 + next.attachments().count();
             let is_full = packets_sum > PACKETS_MAX || bytes + more > self.payload_bytes_max();
-            if bytes > 0 && is_full {
+            // A close packet goes alone: stock clients act on it before they deliver the events of the same payload, and so would
+            // count those as missed and get them twice.
+            let is_close = next.payload() == Some((b"1", false));
+            if bytes > 0 && (is_full || is_close) {
                 break;
             }
             let Some(frame) = outbox.pop() else { break };
