@@ -20,6 +20,17 @@ use crate::error::{Code, Error};
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
+/// Paths that the server answers before it looks at an app's routes, without the slash at their end.
+const RESERVED: [&str; 7] = [
+    "",
+    "/socket.io",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/relais.css",
+    "/dev/token",
+];
+
 /// Parameters out of a path, decoded, in order.
 pub type Parameters<'p> = SmallVec<[Cow<'p, str>; 3]>;
 
@@ -358,6 +369,11 @@ fn parse_route(key: &str) -> Result<(&str, Vec<Segment>), String> {
     if !path.starts_with('/') || path.contains(['?', '#', ' ']) {
         return Err(format!(
             "\"{path}\" is not a path; it begins with \"/\" and has no query"
+        ));
+    }
+    if RESERVED.contains(&path.strip_suffix('/').unwrap_or(path)) {
+        return Err(format!(
+            "\"{path}\" is a path that every server answers itself"
         ));
     }
     let mut segments: Vec<Segment> = Vec::new();

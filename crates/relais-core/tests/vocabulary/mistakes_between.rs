@@ -149,6 +149,12 @@ fn a_route_that_is_none() {
         route("GET a"),
         "demo.toml:18:7: \"a\" is not a path; it begins with \"/\" and has no query"
     );
+    for taken in ["/", "/metrics", "/socket.io/", "/dev/token"] {
+        assert_eq!(
+            route(&format!("GET {taken}")),
+            format!("demo.toml:18:7: \"{taken}\" is a path that every server answers itself")
+        );
+    }
     assert_eq!(
         route("GET /a-{b}"),
         "demo.toml:18:7: \"a-{b}\": a parameter is a whole segment, \"/{roomId}/\""
