@@ -223,6 +223,30 @@ promised('the pid of somebody else gives a fresh session of one’s own, never t
   for (const { wire } of [bob, thief]) wire.end();
 });
 
+promised('the pid of the same user in another tenant gives a fresh session, without anything of that tenant', 'it knows no tenants', async (t) => {
+  const [north, south] = ['north', 'south'].map((name) => new World(t, unique(name)));
+  south.bam = north.bam;
+  const ids = { sub: unique('alice') };
+  const first = await rawConnect({ token: north.person('Alice', ids).token });
+  const [, , offset] = await rawEvent(first.wire);
+  first.wire.text(`421${JSON.stringify(['join-bam', north.bam])}`);
+  assert.equal((await first.wire.next('the ack of join-bam')).text.startsWith('431'), true);
+  await (await north.enter('Bob')).say(north.bam, 'a secret of the north');
+  await eventually('it is delivered', async () => (await rawEvent(first.wire))[0] === 'new-message');
+  first.wire.end();
+  const crossing = await rawConnect({ token: south.person('Alice', ids).token, pid: first.body.pid, offset });
+  t.after(() => crossing.wire.end());
+  assert.notEqual(crossing.body.pid, first.body.pid);
+  assert.notEqual(crossing.body.sid, first.body.sid);
+  assert.equal((await rawEvent(crossing.wire))[0], 'connected');
+  crossing.wire.text(`421${JSON.stringify(['join-bam', south.bam])}`);
+  // What would have been replayed comes before this ack.
+  const { text } = await crossing.wire.next('the ack of join-bam');
+  assert.ok(text.startsWith('431['), text);
+  const [joined] = JSON.parse(text.slice(3));
+  assert.deepEqual([joined.lastSeq, joined.onlineUsers.length], [0, 1]);
+});
+
 promised('a resume is refused when the token has expired, though the pid is good', 'it does not ask again by default', async (t) => {
   const world = new World(t);
   const person = world.person('Bob');
