@@ -37,30 +37,27 @@ pub async fn ready(State(web): State<Arc<Web>>) -> Response {
     (status, Json(json!({ "status": reason }))).into_response()
 }
 
-/// `/metrics` at the root: the root app's.
+/// `/metrics` at the root: the root app's; without one, Prometheus text alone.
 pub async fn root_metrics(State(web): State<Arc<Web>>, request: Request<Body>) -> Response {
-    match web.apps.root() {
-        Some(app) => app_metrics(&web, &app.clone(), &request),
-        None if wants_text(request.headers()) => text(&web),
-        None => not_found(),
-    }
+    metrics(&web, web.apps.root(), &request)
 }
 
-/// Numbers of one app, over all of its tenants.
-pub fn app_metrics(web: &Web, app: &Arc<Served>, request: &Request<Body>) -> Response {
+/// Numbers of one app, over all of its tenants, or of the whole process as Prometheus text.
+pub fn metrics(web: &Web, app: Option<&Arc<Served>>, request: &Request<Body>) -> Response {
     if !web.metrics_open
         && let Err(error) = app::require_key(web, request.headers(), peer(request).ip())
     {
         return Problem(error).into_response();
     }
-    if wants_text(request.headers()) {
-        return text(web);
+    match app {
+        _ if wants_text(request.headers()) => text(web),
+        Some(app) => (
+            [(header::CONTENT_TYPE, "application/json")],
+            app.metrics(web.clock.now()),
+        )
+            .into_response(),
+        None => not_found(),
     }
-    (
-        [(header::CONTENT_TYPE, "application/json")],
-        app.metrics(web.clock.now()),
-    )
-        .into_response()
 }
 
 fn wants_text(headers: &HeaderMap) -> bool {

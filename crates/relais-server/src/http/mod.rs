@@ -106,7 +106,7 @@ async fn by_app(State(web): State<Arc<Web>>, request: Request<Body>) -> Response
     let (app, rest) = (app.clone(), rest.to_owned());
     match rest.as_str() {
         "/socket.io" | "/socket.io/" => engine(&web, &app, request).await,
-        "/metrics" => health::app_metrics(&web, &app, &request),
+        "/metrics" => health::metrics(&web, Some(&app), &request),
         _ => app::route(&web, &app, &rest, request).await,
     }
 }
