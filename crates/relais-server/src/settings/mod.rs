@@ -72,8 +72,8 @@ impl fmt::Display for Source {
     }
 }
 
-/// A value before it is understood.
-#[derive(Clone, Debug)]
+/// A value before it is understood. Not `Debug`: it may be a secret.
+#[derive(Clone)]
 pub struct Raw {
     /// As text, lists separated by commas.
     pub text: String,
@@ -101,8 +101,8 @@ pub enum Origins {
     List(Vec<String>),
 }
 
-/// Everything that can be set, understood.
-#[derive(Clone, Debug)]
+/// Everything that can be set, understood. Not `Debug`: it holds secrets.
+#[derive(Clone)]
 pub struct Settings {
     /// Address to listen on.
     pub listen: SocketAddr,
@@ -391,9 +391,14 @@ fn from_environment(
         let file_name = format!("{name}_FILE");
         if let Some(path) = row.secret.then(|| environment(&file_name)).flatten() {
             let text = std::fs::read_to_string(&path).map_err(|error| SettingsError::File {
-                path,
+                path: path.clone(),
                 reason: error.to_string(),
             })?;
+            if text.trim().is_empty() {
+                // To go on would be development mode, where a secret was meant.
+                let reason = format!("{file_name} names it, and it is empty");
+                return Err(SettingsError::File { path, reason });
+            }
             return Ok(Some(Raw {
                 text: text.trim_end().to_owned(),
                 source: Source::Environment(file_name),
@@ -416,9 +421,12 @@ fn read_file(path: Option<&Path>) -> Result<BTreeMap<&'static str, Raw>, Setting
         reason,
     };
     let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| refused(error.to_string()))?;
+    // The error's own text quotes the line, and the line may hold a secret.
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+        refused(format!("line {line}: {}", error.message()))
+    })?;
     for (key, value) in table {
         let Some(row) = TABLE.iter().find(|row| row.key == key) else {
             let known = TABLE

@@ -61,7 +61,8 @@ fn a_number_out_of_range_names_the_setting_its_source_and_the_range() {
     let error = gather(&[], &[("WS_PORT", "70000")], None)
         .expect("gathered")
         .check()
-        .expect_err("refused")
+        .err()
+        .expect("refused")
         .to_string();
     assert_eq!(
         error,
@@ -104,6 +105,29 @@ fn secrets_are_read_from_a_file_and_never_shown() {
         Some("a-secret-of-more-than-thirty-two-bytes")
     );
     assert!(raw.show().all(|(_, text, _)| !text.contains("thirty")));
+}
+
+#[test]
+fn a_file_that_cannot_be_parsed_is_refused_without_a_word_of_what_it_says() {
+    let error = gather(&[], &[], Some("port = 3\njwt_secret = \"hunter2-hunter2\n"))
+        .err()
+        .expect("refused")
+        .to_string();
+    assert!(
+        error.contains("line 2") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_secret_file_that_is_empty_is_refused_and_not_development_mode() {
+    let error = gather(&[], &[("JWT_SECRET_FILE", "/dev/null")], None)
+        .err()
+        .expect("refused");
+    assert_eq!(
+        error.to_string(),
+        "unable to read /dev/null; JWT_SECRET_FILE names it, and it is empty"
+    );
 }
 
 #[test]
