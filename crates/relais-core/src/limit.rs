@@ -199,7 +199,8 @@ impl ConnectionLimiter {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// What is counted as one address: IPv6 addresses by their first 64 bits, mapped IPv4 as IPv4.
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {

@@ -1,10 +1,12 @@
-//! API keys: kept as hashes, compared in constant time, and guarded against guessing by a delay that grows for each address.
+//! API keys: kept as hashes, compared in constant time, and guarded against guessing by a delay that grows for each address (of
+//! IPv6, for each network of 64 bits: who has one address has them all).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use relais_core::error::{Code, Error};
+use relais_core::limit::network;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -51,11 +53,7 @@ impl ApiKeys {
 
     /// Refuses an address that has guessed too often, until its delay is over.
     pub fn check_delay(&self, peer: IpAddr, now_ms: u64) -> Result<(), Error> {
-        let failures = self
-            .failures
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        match failures.get(&peer) {
+        match self.failures().get(&network(peer)) {
             Some(failure) if failure.blocked_until_ms > now_ms => Err(Error::rate_limited(
                 "unable to identify; too many wrong credentials",
                 failure.blocked_until_ms - now_ms,
@@ -66,10 +64,8 @@ impl ApiKeys {
 
     /// Counts a wrong credential: after five, each one doubles the delay, up to a minute.
     pub fn failed(&self, peer: IpAddr, now_ms: u64) -> Error {
-        let mut failures = self
-            .failures
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let peer = network(peer);
+        let mut failures = self.failures();
         if failures.len() >= ADDRESSES_MAX && !failures.contains_key(&peer) {
             failures.retain(|_, failure| failure.blocked_until_ms + DELAY_MS_MAX > now_ms);
             if failures.len() >= ADDRESSES_MAX {
@@ -96,10 +92,11 @@ impl ApiKeys {
 
     /// Forgets an address's failures after a right credential.
     pub fn succeeded(&self, peer: IpAddr) {
-        self.failures
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .remove(&peer);
+        self.failures().remove(&network(peer));
+    }
+
+    fn failures(&self) -> MutexGuard<'_, HashMap<IpAddr, Failures>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,6 +124,18 @@ mod tests {
             assert!(!keys.matches(wrong), "{wrong}");
         }
         assert!(!ApiKeys::new(&[]).matches(""));
+    }
+
+    #[test]
+    fn another_address_of_the_same_ipv6_network_does_not_begin_anew() {
+        let keys = ApiKeys::new(&[]);
+        let peer = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
+        for guess in 0..10 {
+            keys.failed(peer(guess), 0);
+        }
+        keys.check_delay(peer(99), 0).expect_err("delayed");
+        let elsewhere = IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, 1]);
+        keys.check_delay(elsewhere, 0).expect("somebody else");
     }
 
     #[test]
