@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::http::{Request, header};
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
@@ -70,7 +70,6 @@ pub fn router(web: Arc<Web>, settings: &Settings) -> Router {
         .route("/metrics", get(health::root_metrics))
         .route("/dev/token", get(development::token))
         .fallback(by_app)
-        .layer(DefaultBodyLimit::max(body::BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(origins, origin::guard))
         .with_state(web)
 }
