@@ -115,6 +115,18 @@ impl IdentityRules {
         Ok((self.tenant(claims)?, identity))
     }
 
+    /// The tenant that a request without a token is about: the one tenant of an app that has no others, else the one that it
+    /// names, else the default. `None`: it has to name one, of at most 255 bytes and without control characters.
+    pub fn named_tenant(&self, named: Option<&str>) -> Option<Arc<str>> {
+        if self.tenant.is_empty() {
+            return Some(ONE_TENANT.into());
+        }
+        match named.filter(|named| !named.is_empty()) {
+            Some(named) => is_clean(named).then(|| named.into()),
+            None => self.tenant_default.clone(),
+        }
+    }
+
     fn tenant(&self, claims: &Map<String, Value>) -> Result<Arc<str>, Error> {
         if self.tenant.is_empty() {
             return Ok(ONE_TENANT.into());

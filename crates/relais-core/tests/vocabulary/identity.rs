@@ -103,3 +103,19 @@ fn followers_join_what_they_follow_at_once() {
         follows
     );
 }
+
+#[test]
+fn a_backend_names_a_tenant_only_where_the_app_has_several_and_only_a_clean_one() {
+    let named = |name: &str, tenant| app(name).identity.named_tenant(tenant);
+    assert_eq!(
+        named("stories", Some("another")).as_deref(),
+        Some("default")
+    );
+    assert_eq!(named("bam", None).as_deref(), Some("default"));
+    assert_eq!(named("bam", Some("north")).as_deref(), Some("north"));
+    assert_eq!(named("wedding", Some("w-1")).as_deref(), Some("w-1"));
+    let long = "x".repeat(256);
+    for none in [None, Some(""), Some(&*long), Some("a\u{0}b")] {
+        assert_eq!(named("wedding", none), None);
+    }
+}

@@ -38,12 +38,7 @@ pub async fn route(
         Match::Route(route, parameters) => {
             match answer(web, served, (&route, &parameters), (&parts, body), peer).await {
                 Ok(response) => response,
-                Err(error) => {
-                    if error.code == Code::Internal {
-                        tracing::error!(route = %route.path, %error, "unable to answer a request");
-                    }
-                    Problem(error).into_response()
-                }
+                Err(error) => Problem(error).into_response(),
             }
         }
     }
@@ -97,7 +92,10 @@ async fn answer(
     let dispatcher = served.dispatcher.clone();
     let facts = tokio::spawn(async move { dispatcher.dispatch(invocation).await })
         .await
-        .map_err(|_| Error::new(Code::Internal, "unable to answer; the command failed"))??;
+        .map_err(|error| {
+            tracing::error!(route = %route.path, %error, "a command did not end");
+            Error::new(Code::Internal, "unable to answer; the command failed")
+        })??;
     let status = StatusCode::from_u16(route.status).unwrap_or(StatusCode::OK);
     Ok((status, json_headers(), request.body(&facts)).into_response())
 }
@@ -129,24 +127,15 @@ fn authenticate(
             return Err(web.keys.failed(peer, now.monotonic.0));
         }
         web.keys.succeeded(peer);
-        let tenant = text_of(&parts.headers, TENANT_HEADER).map(str::to_owned);
-        let tenant = tenant.or_else(|| {
-            served
-                .app
-                .identity
-                .tenant_default
-                .as_deref()
-                .map(str::to_owned)
-        });
-        let tenant = match (tenant, served.app.identity.tenant.is_empty()) {
-            (Some(tenant), _) => tenant,
-            (None, true) => "default".to_owned(),
-            (None, false) => {
+        let tenant = served
+            .app
+            .identity
+            .named_tenant(text_of(&parts.headers, TENANT_HEADER))
+            .ok_or_else(|| {
                 let text =
                     format!("unable to answer; say the tenant in the header {TENANT_HEADER}");
-                return Err(Error::new(Code::TenantRequired, text));
-            }
-        };
+                Error::new(Code::TenantRequired, text)
+            })?;
         return Ok((Actor::Backend, TenantKey::new(served.name.clone(), tenant)));
     }
     let (tenant, identity) = served.prove(&credential, now.wall)?;
