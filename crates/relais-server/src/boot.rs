@@ -13,11 +13,12 @@ use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
+use relais_core::capability::room::SESSION_ROOMS_MAX;
 use relais_core::dispatch::{Dispatcher, Ports};
 use relais_core::ids::Epoch;
 use relais_core::limit::{ConnectionLimiter, Rate, UserLimiter};
 use relais_core::ports::{Fanout, Sessions, Store, StoreError};
-use relais_core::vocabulary::App;
+use relais_core::vocabulary::{App, CLAIMED_ROOMS_MAX};
 use relais_engine::{AcceptLimits, EngineHandle, StartError};
 use relais_store::retention::Retention;
 use relais_store::sqlite::{OpenError, SqliteOptions, SqliteStore};
@@ -76,6 +77,10 @@ pub enum BootError {
         reason: io::Error,
     },
 }
+
+/// Rooms of a session in the engine: those that the core lets it join, those that its token may name, and the tenant's, its user's and
+/// its role's. The core alone refuses a room; one that only the engine refused would be silent to a client that was told it is in.
+const ENGINE_ROOMS_MAX: usize = SESSION_ROOMS_MAX + CLAIMED_ROOMS_MAX + 3;
 
 /// Runs until a stop signal has been carried out.
 pub async fn serve(settings: Settings) -> Result<(), BootError> {
@@ -291,6 +296,7 @@ fn engine_settings(settings: &Settings) -> relais_engine::Settings {
         max_payload_bytes: settings.payload_bytes_max,
         outbox_bytes_max: settings.outbox_bytes_max,
         outbox_frames_max: settings.outbox_frames_max,
+        rooms_max: ENGINE_ROOMS_MAX,
         ..defaults
     }
 }

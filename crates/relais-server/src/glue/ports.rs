@@ -61,6 +61,8 @@ impl Fanout for Hub {
 impl Sessions for Hub {
     async fn enter(&self, tenant: &TenantKey, session: &SessionId, room: &RoomKey) {
         if let Some((engine, scope)) = self.target(tenant) {
+            // `false` is a session that went meanwhile: it finds the stay again when it comes back. For want of room nobody is
+            // turned away here, the core counts the rooms.
             engine
                 .enter(scope, &Sid::from(session.0.clone()), &rooms::room(room))
                 .await;
