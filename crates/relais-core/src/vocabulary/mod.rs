@@ -110,7 +110,7 @@ pub struct App {
 }
 
 /// What a new session is told about itself.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SessionFacts<'a> {
     /// The session's public id.
     pub session: &'a SessionId,
@@ -120,8 +120,8 @@ pub struct SessionFacts<'a> {
     pub resumed: bool,
     /// Rooms that it is in.
     pub rooms: &'a [RoomKey],
-    /// Who is online: objects with the facts of presence.
-    pub online: Value,
+    /// Who is online: objects with the facts of presence. Asked for only where the file shows it.
+    pub online: &'a dyn Fn() -> Value,
 }
 
 impl App {
@@ -198,7 +198,14 @@ impl App {
         facts.insert("resumed".into(), session.resumed.into());
         let ids: Vec<Value> = session.rooms.iter().map(|room| (*room.id).into()).collect();
         facts.insert("rooms".into(), ids.into());
-        facts.insert("online".into(), session.online.clone());
+        if self
+            .server
+            .session
+            .iter()
+            .any(|event| event.data.reads("online"))
+        {
+            facts.insert("online".into(), (session.online)());
+        }
         let view = view::View::of_facts(&self.rooms, &facts);
         let events = self.server.session.iter().map(|event| WireEvent {
             name: event.name.clone(),

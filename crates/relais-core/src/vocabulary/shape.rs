@@ -105,6 +105,16 @@ impl Shape {
         }
     }
 
+    /// Whether it looks at this fact of the body.
+    pub(super) fn reads(&self, fact: &str) -> bool {
+        match self {
+            Shape::Constant(_) => false,
+            Shape::Fact(path) | Shape::In(Some(path), _) | Shape::Each(path, _) => path.reads(fact),
+            Shape::In(None, shape) => shape.reads(fact),
+            Shape::Object(members) => members.iter().any(|member| member.shape.reads(fact)),
+        }
+    }
+
     fn is_absent(&self, view: &View<'_>) -> bool {
         match self {
             Shape::Fact(path) | Shape::In(Some(path), _) | Shape::Each(path, _) => !view.has(path),

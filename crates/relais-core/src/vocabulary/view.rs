@@ -67,6 +67,11 @@ impl Path {
         }
     }
 
+    /// Whether it begins at this fact of the body.
+    pub(super) fn reads(&self, fact: &str) -> bool {
+        matches!(self, Path::Body(steps) if steps.first().is_some_and(|first| **first == *fact))
+    }
+
     /// A path into the envelope; its names are those of the catalogue.
     pub(super) fn envelope(first: &str, rest: &[&str]) -> Self {
         match (first, rest) {

@@ -233,7 +233,7 @@ fn connected_is_the_first_event_of_a_session() {
             tenant: &tenant,
             resumed: false,
             rooms: &[],
-            online: json!([]),
+            online: &|| json!([]),
         },
     );
     assert_eq!(welcome.len(), 1);

@@ -228,7 +228,7 @@ fn a_wedding_has_its_own_limit_metrics_and_first_events() {
         tenant: &tenant,
         resumed: false,
         rooms: &[],
-        online: json!([{ "userId": 1, "userName": "Camille", "role": "couple", "status": "online" }]),
+        online: &|| json!([{ "userId": 1, "userName": "Camille", "role": "couple", "status": "online" }]),
     };
     let welcome = wedding.welcome(&identity, &session);
     let welcome: Vec<(&str, &str)> = welcome.iter().map(|one| (&*one.name, &*one.data)).collect();
@@ -399,7 +399,7 @@ fn who_is_online_in_stories_is_a_list_of_ids() {
         tenant: &tenant,
         resumed: false,
         rooms: &[],
-        online: json!([{ "userId": 1 }, { "userId": 2 }]),
+        online: &|| json!([{ "userId": 1 }, { "userId": 2 }]),
     };
     let welcome = stories.welcome(&identity, &session);
     assert_eq!(

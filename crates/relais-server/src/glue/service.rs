@@ -16,6 +16,7 @@ use relais_engine::{
     Accept, CloseCode, Connect, Event, Flow, LocalFuture, Reason, Refuse, Reply, Service, Socket,
 };
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use super::apps::Apps;
 use super::expiry::Expiries;
@@ -75,7 +76,7 @@ impl Service for Relais {
             tenant: &session.tenant.key.tenant,
             resumed: false,
             rooms: &session.rooms,
-            online: self.online(session),
+            online: &|| self.online(session),
         };
         for event in session.served.app.welcome(&session.identity, &facts) {
             socket.emit(&event.name, event.data.as_bytes());
@@ -143,8 +144,7 @@ impl Relais {
                 "unable to take binary arguments here",
             ));
         }
-        let arguments: Vec<Value> = serde_json::from_str(&format!("[{}]", event.args))
-            .map_err(|_| Error::new(Code::InvalidPayload, "unable to read the arguments"))?;
+        let arguments = arguments(event.args)?;
         let asker = Asker {
             actor: &session.actor,
             tenant: &session.tenant.key.tenant,
@@ -214,6 +214,26 @@ impl Relais {
         }
     }
 }
+
+/// The arguments as values, parsed from where they stand: the text between the brackets, without a copy of it.
+fn arguments(text: &str) -> Result<SmallVec<[Value; 1]>, Error> {
+    let unreadable = || Error::new(Code::InvalidPayload, "unable to read the arguments");
+    let mut values = SmallVec::new();
+    let mut rest = text.trim_ascii_start();
+    while !rest.is_empty() {
+        let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        let value = stream.next().and_then(Result::ok).ok_or_else(unreadable)?;
+        values.push(value);
+        let after = rest[stream.byte_offset()..].trim_ascii_start();
+        rest = match after.strip_prefix(',') {
+            Some(next) => next.trim_ascii_start(),
+            None if after.is_empty() => after,
+            None => return Err(unreadable()),
+        };
+    }
+    Ok(values)
+}
+
 fn refused(socket: &Socket<Relais>, name: &str, wants_ack: bool, error: &Error) -> Flow {
     refusal_reply(socket, name, wants_ack, error).map_or(Flow::Done, Flow::Reply)
 }
@@ -226,9 +246,6 @@ pub(super) fn refusal_reply(
     wants_ack: bool,
     error: &Error,
 ) -> Option<Reply> {
-    if error.code == Code::Internal {
-        tracing::error!(event = name, %error, "unable to handle an event");
-    }
     let mut object = serde_json::json!({ "success": false, "error": error.to_json() });
     if wants_ack {
         return Some(Reply::json(object.to_string()));
@@ -240,4 +257,30 @@ pub(super) fn refusal_reply(
     object["event"] = name.into();
     socket.emit("error", object.to_string().as_bytes());
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_the_values_between_the_brackets() {
+        for (text, values) in [
+            ("", json!([])),
+            ("\"b1\"", json!(["b1"])),
+            (r#"{"a":[1,{"b":"},"}]}"#, json!([{"a": [1, {"b": "},"}]}])),
+            (
+                " 1 , true,null ,\"x,y\",[ ]",
+                json!([1, true, null, "x,y", []]),
+            ),
+        ] {
+            let parsed = arguments(text).expect("read");
+            assert_eq!(Value::from(parsed.to_vec()), values, "{text}");
+        }
+        for broken in ["{", "1 2", "{}{}", "nul", "],["] {
+            assert!(arguments(broken).is_err(), "{broken}");
+        }
+    }
 }
