@@ -223,105 +223,81 @@ fn handshake_errors_have_the_reference_servers_bodies() {
     }
 }
 
+/// What comes of a GET (or not) that asks for an upgrade (or not), with that query.
+fn asked(raw: &str, is_get: bool, is_upgrade: bool) -> Result<Handshake<'_>, HandshakeError> {
+    handshake(&Query::parse(raw), is_get, is_upgrade)
+}
+
 #[test]
 fn requests_are_what_their_query_method_and_upgrade_make_them() {
-    use Handshake::{Open, Resume};
-    use HandshakeError as E;
     let resume = |transport| {
-        Ok(Resume {
+        Ok(Handshake::Resume {
             transport,
             sid: "s".into(),
         })
     };
-    for (raw, is_get, is_upgrade, expected) in [
-        (
-            "EIO=4&transport=polling",
-            true,
-            false,
-            Ok(Open(Transport::Polling)),
-        ),
-        (
-            "EIO=4&transport=websocket",
-            true,
-            true,
-            Ok(Open(Transport::WebSocket)),
-        ),
-        // Native Dart clients ask for polling and upgrade all the same.
-        (
-            "EIO=4&transport=polling",
-            true,
-            true,
-            Ok(Open(Transport::WebSocket)),
-        ),
-        (
-            "EIO=4&transport=polling&sid=",
-            true,
-            false,
-            Ok(Open(Transport::Polling)),
-        ),
-        (
-            "EIO=4&transport=polling&sid=s",
-            true,
-            false,
-            resume(Transport::Polling),
-        ),
-        (
-            "EIO=4&transport=polling&sid=s",
-            false,
-            false,
-            resume(Transport::Polling),
-        ),
-        (
-            "EIO=4&transport=websocket&sid=s",
-            true,
-            true,
-            resume(Transport::WebSocket),
-        ),
+    let polling = Ok(Handshake::Open(Transport::Polling));
+    let websocket = Ok(Handshake::Open(Transport::WebSocket));
+    assert_eq!(asked("EIO=4&transport=polling", true, false), polling);
+    assert_eq!(asked("EIO=4&transport=websocket", true, true), websocket);
+    // Native Dart clients ask for polling and upgrade all the same.
+    assert_eq!(asked("EIO=4&transport=polling", true, true), websocket);
+    assert_eq!(asked("EIO=4&transport=polling&sid=", true, false), polling);
+    let known = "EIO=4&transport=polling&sid=s";
+    assert_eq!(asked(known, true, false), resume(Transport::Polling));
+    assert_eq!(asked(known, false, false), resume(Transport::Polling));
+    let upgrade = "EIO=4&transport=websocket&sid=s";
+    assert_eq!(asked(upgrade, true, true), resume(Transport::WebSocket));
+}
+
+#[test]
+fn requests_that_are_none_are_refused_with_their_code() {
+    use HandshakeError as E;
+    for (raw, is_get, is_upgrade, error) in [
         (
             "EIO=4&transport=websocket&sid=s",
             true,
             false,
-            Err(E::BadRequest),
+            E::BadRequest,
         ),
-        ("", true, false, Err(E::TransportUnknown)),
-        ("EIO=4", true, false, Err(E::TransportUnknown)),
-        ("EIO=4&transport=abc", true, false, Err(E::TransportUnknown)),
+        ("", true, false, E::TransportUnknown),
+        ("EIO=4", true, false, E::TransportUnknown),
+        ("EIO=4&transport=abc", true, false, E::TransportUnknown),
         (
             "EIO=4&transport=webtransport",
             true,
             true,
-            Err(E::TransportUnknown),
+            E::TransportUnknown,
         ),
         (
             "EIO=4&transport=__proto__",
             true,
             false,
-            Err(E::TransportUnknown),
+            E::TransportUnknown,
         ),
-        ("EIO=4&transport=polling", false, false, Err(E::BadMethod)),
-        ("EIO=4&transport=websocket", true, false, Err(E::BadRequest)),
-        ("transport=polling", true, false, Err(E::UnsupportedVersion)),
+        ("EIO=4&transport=polling", false, false, E::BadMethod),
+        ("EIO=4&transport=websocket", true, false, E::BadRequest),
+        ("transport=polling", true, false, E::UnsupportedVersion),
         (
             "EIO=3&transport=polling",
             true,
             false,
-            Err(E::UnsupportedVersion),
+            E::UnsupportedVersion,
         ),
         (
             "EIO=abc&transport=polling",
             true,
             false,
-            Err(E::UnsupportedVersion),
+            E::UnsupportedVersion,
         ),
         (
             "EIO=4&EIO=3&transport=polling",
             true,
             false,
-            Err(E::UnsupportedVersion),
+            E::UnsupportedVersion,
         ),
     ] {
-        let query = Query::parse(raw);
-        assert_eq!(handshake(&query, is_get, is_upgrade), expected, "{raw}");
+        assert_eq!(asked(raw, is_get, is_upgrade), Err(error), "{raw}");
     }
 }
 
