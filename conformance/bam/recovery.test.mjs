@@ -6,7 +6,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { KEY, SECRET, URL_OF_BAM, World, http, promised, unique } from '../lib/bam.mjs';
 import { Proxy, cutUntilGone } from '../lib/proxy.mjs';
-import { connected, own, start } from '../lib/stock.mjs';
+import { LIBRARIES, WAYS, connected, own, start } from '../lib/stock.mjs';
 import { now, sign } from '../lib/token.mjs';
 import { OP, Wire, frame } from '../lib/wire.mjs';
 import { eventually } from '../lib/wait.mjs';
@@ -85,6 +85,30 @@ test('a client that has received nothing but connected recovers too', async (t) 
   assert.equal(quiet.socket.recovered, true);
   assert.deepEqual(await quiet.next(event), { n: 1 });
 });
+
+for (const [version, library] of Object.entries(LIBRARIES)) {
+  for (const [way, transports] of Object.entries(WAYS)) {
+    const knows = version !== 'socket.io-client 4.0';
+    promised(`${version} over ${way}: ${knows ? 'recovers' : 'knows nothing of recovery, and is simply a fresh session'} after a cut`, 'a poll that is cut off may be noticed late', async (t) => {
+      const world = new World(t);
+      const alice = await world.enter('Alice');
+      const { proxy, member: bob } = await behindProxy(t, world, 'Bob', { library, ...transports });
+      await absence(proxy, bob, () => alice.say(world.bam, 'missed'));
+      assert.equal(bob.socket.recovered ?? false, knows);
+      if (!knows) {
+        await bob.next('connected');
+        await bob.join(world.bam);
+        assert.equal((await bob.ok('get-messages', { bamId: world.bam })).messages.at(-1).content, 'missed');
+        await alice.say(world.bam, 'live');
+        await bob.nextWhere('new-message', (message) => message.content === 'live');
+        return;
+      }
+      assert.equal((await bob.next('new-message')).content, 'missed');
+      await alice.say(world.bam, 'live');
+      assert.equal((await bob.next('new-message')).content, 'live');
+    });
+  }
+}
 
 test('many short absences in a row lose nothing', async (t) => {
   const world = new World(t);

@@ -7,7 +7,7 @@ import { token, unique } from '../lib/bam.mjs';
 import { relais } from '../lib/servers.mjs';
 import { freePort } from '../lib/process.mjs';
 import { Wire } from '../lib/wire.mjs';
-import { pause, within } from '../lib/wait.mjs';
+import { eventually, pause, within } from '../lib/wait.mjs';
 
 const BIN = process.env.RELAIS_BIN;
 const DRAIN_MS = 30000;
@@ -51,6 +51,34 @@ test('SIGTERM under load: /readyz says 503, every transport is closed with 1012,
   assert.ok(total >= load.clients.length);
   assert.equal(fresh, 0, 'every session resumes');
   t.diagnostic(`${load.acked.size} acked, ${stored.length} stored, ${total} returns, all recovered`);
+});
+
+test('over polling the close packet of a drain comes alone, for a stock client would forget the offsets of events beside it', { timeout: 60000 }, async (t) => {
+  const server = await relais(BIN, { WS_PORT: String(await freePort()), RELAIS_DRAIN_SECONDS: '1' });
+  t.after(() => server.remove());
+  const person = { id: unique('poller') };
+  person.token = token({ sub: person.id, bams: ['1'] }, server.secrets.JWT_SECRET);
+  const opened = await (await fetch(`${server.url}/socket.io/?EIO=4&transport=polling`)).text();
+  const url = `${server.url}/socket.io/?EIO=4&transport=polling&sid=${JSON.parse(opened.slice(1)).sid}`;
+  const post = async (body) => assert.equal((await fetch(url, { method: 'POST', body })).status, 200);
+  await post(`40${JSON.stringify({ token: person.token })}`);
+  for (let text = ''; !text.includes('"connected"'); ) text = await (await fetch(url)).text();
+  await post('420["join-bam","1"]');
+  // Nothing more is polled, so that acks and events of these wait beside the close packet.
+  for (let n = 1; n <= 5; n += 1) await post(`42${n}${JSON.stringify(['send-message', { bamId: '1', content: `${n}` }])}`);
+  const ended = server.program.stop(DRAIN_MS);
+  await eventually('the drain has begun', async () => (await fetch(`${server.url}/readyz`)).status === 503);
+  await pause(300);
+  const payloads = [];
+  while (!payloads.flat().includes('1')) {
+    const response = await fetch(url);
+    assert.equal(response.status, 200, `after ${JSON.stringify(payloads)}`);
+    payloads.push((await response.text()).split('\x1e'));
+  }
+  await ended;
+  assert.deepEqual(payloads.at(-1), ['1']);
+  const messages = payloads.flat().filter((packet) => packet.startsWith('42["new-message"'));
+  assert.equal(messages.length, 5);
 });
 
 test('what was taken before SIGTERM is acknowledged before the transport closes', { timeout: 60000 }, async (t) => {

@@ -10,14 +10,18 @@ import { eventually, within } from './wait.mjs';
 
 const ACK_TIMEOUT_MS = 2000;
 
+/** Every way that clients come, one after another. */
+const WAYS = [['websocket'], ['polling', 'websocket'], ['polling']];
+
 /** A stock client that counts its returns, and whether each was a recovery. */
 class Client {
   constructor(load, name, options) {
     this.id = unique(name);
     this.token = token({ sub: this.id, name, bams: [load.bam] }, load.secret);
     this.received = [];
+    this.way = options.transports.join(', then ');
     this.returns = [];
-    const { socket } = start(load.url, { transports: ['websocket'], auth: { token: this.token }, timeout: 3000, ...options });
+    const { socket } = start(load.url, { auth: { token: this.token }, timeout: 3000, ...options });
     this.socket = socket;
     let before = false;
     socket.on('connect', () => {
@@ -49,8 +53,8 @@ export class Load {
 
   /** Senders have `retries`: what is not acknowledged they send again, with the same tempId. */
   async start({ senders, receivers }) {
-    for (let n = 0; n < senders; n += 1) this.senders.push(new Client(this, 'sender', { retries: 10000, ackTimeout: ACK_TIMEOUT_MS }));
-    for (let n = 0; n < receivers; n += 1) this.receivers.push(new Client(this, 'receiver'));
+    for (let n = 0; n < senders; n += 1) this.senders.push(new Client(this, 'sender', { retries: 10000, ackTimeout: ACK_TIMEOUT_MS, transports: WAYS[n % 3] }));
+    for (let n = 0; n < receivers; n += 1) this.receivers.push(new Client(this, 'receiver', { transports: WAYS[n % 3] }));
     this.clients = [...this.senders, ...this.receivers];
     await Promise.all(this.clients.map((client) => client.join(this.bam)));
     this.sending = true;
@@ -102,7 +106,10 @@ export class Load {
     for (const [tempId, message] of this.acked) assert.deepEqual(byTempId.get(tempId), message, 'what was acknowledged is stored as it was acknowledged');
     await eventually('every receiver has everything', () => this.receivers.every((receiver) => receiver.received.at(-1)?.seq === stored.at(-1).seq), 30000);
     for (const receiver of this.receivers) {
-      assert.equal(receiver.received.length, stored.length, `${receiver.id}: nothing twice, nothing missing`);
+      const seqs = receiver.received.map((message) => message.seq);
+      const twice = seqs.filter((seq, at) => seqs.indexOf(seq) !== at);
+      assert.deepEqual(twice, [], `a receiver over ${receiver.way} has nothing twice`);
+      assert.equal(receiver.received.length, stored.length, `a receiver over ${receiver.way} misses nothing`);
       assert.deepEqual(receiver.received, stored, `${receiver.id}: the one order`);
     }
     return stored;
