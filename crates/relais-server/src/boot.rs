@@ -68,6 +68,9 @@ pub enum BootError {
         /// Why.
         reason: io::Error,
     },
+    /// A part that must never end did.
+    #[error("stopped, because a part of the server failed; see the log")]
+    Upkeep,
     /// The address.
     #[error("unable to listen on {address}; {reason}")]
     Listen {
@@ -142,18 +145,28 @@ pub async fn serve(settings: Settings) -> Result<(), BootError> {
         draining: Default::default(),
         metrics_open: settings.is_loopback(),
     });
-    let upkeep = Upkeep::start(apps.clone(), store.clone(), engine.clone(), expiries, clock);
+    let mut upkeep = Upkeep::start(apps.clone(), store.clone(), engine.clone(), expiries, clock);
     banner::print(&apps, address, web.development_secret.as_deref(), clock);
-    run(listener, &web, &settings, &engine).await;
+    let is_whole = run(listener, &web, &settings, &engine, &mut upkeep).await;
     upkeep.finish().await;
     engine.stop().await;
     store.close().await?;
     tracing::info!("stopped");
-    Ok(())
+    if is_whole {
+        Ok(())
+    } else {
+        Err(BootError::Upkeep)
+    }
 }
 
-/// Serves HTTP until a stop signal, then drains.
-async fn run(listener: TcpListener, web: &Arc<Web>, settings: &Settings, engine: &EngineHandle) {
+/// Serves HTTP until a stop signal or until the upkeep fails, then drains. `false`: it failed.
+async fn run(
+    listener: TcpListener,
+    web: &Arc<Web>,
+    settings: &Settings,
+    engine: &EngineHandle,
+    upkeep: &mut Upkeep,
+) -> bool {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let routes = router(web.clone(), settings);
     let handler = move |request: Request<Incoming>, peer: SocketAddr| {
@@ -173,7 +186,10 @@ async fn run(listener: TcpListener, web: &Arc<Web>, settings: &Settings, engine:
         async { drop(stopped.await) },
         handler,
     ));
-    wait_for_stop().await;
+    let is_whole = tokio::select! {
+        () = wait_for_stop() => true,
+        () = upkeep.failed() => false,
+    };
     tracing::info!(
         seconds = settings.drain_seconds,
         "stopping: connections are closed over this time"
@@ -187,6 +203,7 @@ async fn run(listener: TcpListener, web: &Arc<Web>, settings: &Settings, engine:
     if let Ok(Err(error)) = serving.await {
         tracing::error!(%error, "the listener failed");
     }
+    is_whole
 }
 
 async fn wait_for_stop() {

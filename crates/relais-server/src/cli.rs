@@ -1,11 +1,11 @@
-//! The command line: `serve`, `token create`, `app check`, `config show`, `doctor`. Every setting of the table is a flag.
+//! The command line: `serve`, `token create`, `app check`, `config show`, `doctor`. Every setting of the table but the secrets is a flag.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Command};
 
-use crate::settings::{RawSettings, SettingsError, TABLE};
+use crate::settings::{RawSettings, Row, SettingsError, TABLE};
 
 /// What was asked for.
 pub enum Task {
@@ -40,13 +40,17 @@ pub struct TokenRequest {
 /// Reads the command line; ends the process on `--help`, `--version` and mistakes.
 pub fn parse() -> Result<(Task, RawSettings), SettingsError> {
     let matches = command().get_matches();
-    let flags: BTreeMap<&'static str, String> = TABLE
-        .iter()
+    let flags: BTreeMap<&'static str, String> = flags_of_settings()
         .filter_map(|row| Some((row.key, matches.get_one::<String>(row.key)?.clone())))
         .collect();
     let file = matches.get_one::<PathBuf>("config").cloned();
     let raw = RawSettings::gather(&flags, &|name| std::env::var(name).ok(), file.as_deref())?;
     Ok((task(&matches), raw))
+}
+
+/// Settings that are flags too: not the secrets, which everybody on the machine would see in the list of processes.
+fn flags_of_settings() -> impl Iterator<Item = &'static Row> {
+    TABLE.iter().filter(|row| !row.secret)
 }
 
 fn task(matches: &ArgMatches) -> Task {
@@ -126,7 +130,7 @@ fn command() -> Command {
                 .subcommand(token_create_command()),
         )
         .subcommand(Command::new("doctor").about("Check that this machine can run the server"));
-    for row in TABLE {
+    for row in flags_of_settings() {
         let flag = row.key.replace('_', "-");
         let shown = if row.default.is_empty() {
             String::new()

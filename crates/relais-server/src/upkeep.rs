@@ -1,4 +1,6 @@
-//! What has to be done again and again: ends of graces and typing, presence to be stored, the log to be trimmed, gauges.
+//! What has to be done again and again: ends of graces and typing, ends of tokens, presence to be stored, the log to be trimmed, gauges.
+//!
+//! None of it may stop while the server runs: a task that fails ends the server ([`Upkeep::failed`]), to be started again whole.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use relais_core::ids::{SessionId, TenantKey};
 use relais_engine::EngineHandle;
 use relais_store::sqlite::SqliteStore;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock::Clock;
@@ -22,7 +24,7 @@ const RETAIN: Duration = Duration::from_secs(60);
 /// The tasks, until [`Upkeep::finish`].
 pub struct Upkeep {
     stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: JoinSet<()>,
     apps: Arc<Apps>,
     clock: Clock,
 }
@@ -37,11 +39,11 @@ impl Upkeep {
         clock: Clock,
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let tasks = vec![
-            tokio::spawn(tick(apps.clone(), engine, expiries, clock, stopped.clone())),
-            tokio::spawn(persist(apps.clone(), clock, stopped.clone())),
-            tokio::spawn(retain(apps.clone(), store, clock, stopped)),
-        ];
+        let mut tasks = JoinSet::new();
+        tasks.spawn(tick(apps.clone(), engine.clone(), clock, stopped.clone()));
+        tasks.spawn(expire(expiries, engine, clock, stopped.clone()));
+        tasks.spawn(persist(apps.clone(), clock, stopped.clone()));
+        tasks.spawn(retain(apps.clone(), store, clock, stopped));
         Self {
             stop,
             tasks,
@@ -50,12 +52,20 @@ impl Upkeep {
         }
     }
 
+    /// Waits until one of them fails, which none should.
+    pub async fn failed(&mut self) {
+        match self.tasks.join_next().await {
+            Some(Err(error)) => tracing::error!(%error, "a task of the upkeep failed"),
+            Some(Ok(())) | None => tracing::error!("a task of the upkeep ended"),
+        }
+    }
+
     /// Stops them, and stores what still waits.
-    pub async fn finish(self) {
+    pub async fn finish(mut self) {
         // Nobody listening means that every task has ended already.
         let _ = self.stop.send(true);
-        for task in self.tasks {
-            if let Err(error) = task.await {
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
                 tracing::error!(%error, "a task of the upkeep failed");
             }
         }
@@ -80,7 +90,6 @@ fn turns(period: Duration) -> tokio::time::Interval {
 async fn tick(
     apps: Arc<Apps>,
     engine: EngineHandle,
-    expiries: Arc<Expiries>,
     clock: Clock,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -89,8 +98,20 @@ async fn tick(
         for served in apps.iter() {
             served.dispatcher.tick(clock.now());
         }
-        renewal::sweep(&expiries, &engine, clock).await;
         gauges(&engine);
+    }
+}
+
+/// Apart from the tick, because thousands of tokens may end in one second.
+async fn expire(
+    expiries: Arc<Expiries>,
+    engine: EngineHandle,
+    clock: Clock,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut turns = turns(TICK);
+    while next(&mut turns, &mut stopped).await {
+        renewal::sweep(&expiries, &engine, clock).await;
     }
 }
 

@@ -156,7 +156,10 @@ pub fn require_key(web: &Web, headers: &HeaderMap, peer: IpAddr) -> Result<(), E
             Code::TokenMissing,
             "unable to answer; it takes an API key",
         )),
-        Some(key) if web.keys.matches(key) => Ok(()),
+        Some(key) if web.keys.matches(key) => {
+            web.keys.succeeded(peer);
+            Ok(())
+        }
         Some(_) => Err(web.keys.failed(peer, now_ms)),
     }
 }
