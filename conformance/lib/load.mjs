@@ -25,11 +25,21 @@ class Client {
     const { socket } = start(load.url, { auth: { token: this.token }, timeout: 3000, ...options });
     this.socket = socket;
     let before = false;
+    this.last = 'never connected';
     socket.on('connect', () => {
       if (before) this.returns.push(socket.recovered);
       before = true;
+      this.last = 'connected';
     });
+    socket.on('connect_error', (error) => (this.last = `connect_error: ${error.message} ${JSON.stringify(error.data ?? null)}`));
+    socket.on('disconnect', (reason) => (this.last = `disconnect: ${reason}`));
     socket.on('new-message', (message) => this.received.push(message));
+  }
+
+  /** For a failure: how it comes, what it heard last, and where its engine stands. */
+  toString() {
+    const { engine, _readyState: manager } = this.socket.io;
+    return `${this.id} (${this.way}): ${this.last}; active ${this.socket.active}, manager ${manager}, engine ${engine?.readyState} over ${engine?.transport?.name} as ${engine?.id}`;
   }
 
   async join(bam) {
@@ -84,7 +94,11 @@ export class Load {
   }
 
   reconnected(ms) {
-    return eventually('every client is connected again', () => this.clients.every((client) => client.socket.connected), ms);
+    return eventually('every client is connected again', () => {
+      const away = this.clients.filter((client) => !client.socket.connected);
+      if (away.length > 0) throw new Error(away.join('\n'));
+      return true;
+    }, ms);
   }
 
   /** The whole room as the server has it, page by page. */
