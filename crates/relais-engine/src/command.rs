@@ -16,6 +16,7 @@ use crate::endpoint::Endpoint;
 use crate::room::{Room, Scope, Sid};
 use crate::sid::ConnectionId;
 use crate::stats::ShardStats;
+use crate::stream::Detached;
 
 /// The way to one shard. All its channels are bounded.
 pub(crate) struct ShardPort {
@@ -38,7 +39,7 @@ pub(crate) struct Opening {
 
 /// A socket that was taken out of HTTP.
 pub(crate) struct Upgraded {
-    pub(crate) stream: std::net::TcpStream,
+    pub(crate) stream: Detached,
     /// What had been read beyond the request.
     pub(crate) read_ahead: Bytes,
 }

@@ -66,6 +66,25 @@ impl EngineHandle {
         service: Arc<S>,
         log: Arc<dyn Log>,
     ) -> Result<Self, StartError> {
+        let (engine, inboxes) = Self::prepare(settings)?;
+        for (index, inbox) in (0..).zip(inboxes) {
+            let engine = engine.clone();
+            let service = Arc::clone(&service);
+            let log = Arc::clone(&log);
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(StartError::Shard)?;
+            std::thread::Builder::new()
+                .name(format!("shard-{index}"))
+                .spawn(move || Shard::run(index, engine, service, log, inbox, &runtime))
+                .map_err(StartError::Shard)?;
+        }
+        Ok(engine)
+    }
+
+    /// An engine whose shards nobody runs yet.
+    pub(crate) fn prepare(settings: Settings) -> Result<(Self, Vec<Inbox>), StartError> {
         settings.check()?;
         let (ports, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards)
             .map(|_| port(settings.inbox_max))
@@ -82,20 +101,7 @@ impl EngineHandle {
                 identity_key: std::hash::RandomState::new(),
             }),
         };
-        for (index, inbox) in (0..).zip(inboxes) {
-            let engine = engine.clone();
-            let service = Arc::clone(&service);
-            let log = Arc::clone(&log);
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(StartError::Shard)?;
-            std::thread::Builder::new()
-                .name(format!("shard-{index}"))
-                .spawn(move || Shard::run(index, engine, service, log, inbox, &runtime))
-                .map_err(StartError::Shard)?;
-        }
-        Ok(engine)
+        Ok((engine, inboxes))
     }
 
     /// The settings that it runs with.

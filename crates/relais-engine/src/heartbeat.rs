@@ -3,7 +3,9 @@
 //! In: keys with the time at which they are due. Out: the keys that are due now. A key fires in the slot in which its time
 //! lies, so up to one slot early and never late by more than the caller's tick. It does not know what a key stands for.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Deadlines sorted into slots of equal length.
 pub(crate) struct Wheel<K> {

@@ -14,6 +14,7 @@
 //! a session that replays is off the hub; publishing never blocks; every queue has a limit in [`Settings`].
 
 mod accept;
+mod chance;
 mod close;
 mod command;
 mod connection;
@@ -36,8 +37,12 @@ mod session;
 mod settings;
 mod shard;
 mod sid;
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(dead_code)]
+mod simulation;
 mod socket;
 mod stats;
+mod stream;
 mod transport;
 
 pub use accept::{AcceptLimits, serve};

@@ -7,6 +7,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::chance;
+
 const SECRET_BYTES: usize = 20;
 const BYTES: usize = SECRET_BYTES + 4;
 
@@ -17,7 +19,7 @@ pub(crate) struct ConnectionId([u8; BYTES]);
 impl ConnectionId {
     pub(crate) fn random(node: u16, shard: u16) -> Self {
         let mut bytes = [0; BYTES];
-        bytes[..SECRET_BYTES].copy_from_slice(&rand::random::<[u8; SECRET_BYTES]>());
+        bytes[..SECRET_BYTES].copy_from_slice(&chance::bytes::<SECRET_BYTES>());
         bytes[SECRET_BYTES..SECRET_BYTES + 2].copy_from_slice(&node.to_be_bytes());
         bytes[SECRET_BYTES + 2..].copy_from_slice(&shard.to_be_bytes());
         Self(bytes)
@@ -53,7 +55,7 @@ impl fmt::Debug for ConnectionId {
 
 /// A session's public id: 120 random bits.
 pub(crate) fn session_id() -> crate::room::Sid {
-    crate::room::Sid::from(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>()).as_str())
+    crate::room::Sid::from(URL_SAFE_NO_PAD.encode(chance::bytes::<15>()).as_str())
 }
 
 #[cfg(test)]

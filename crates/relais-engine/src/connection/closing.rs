@@ -137,8 +137,7 @@ impl<S: Service> Connection<S> {
         if !self.outbox.borrow().is_empty()
             && let Some(stream) = &*self.stream.borrow()
         {
-            let socket = socket2::SockRef::from(stream);
-            let _ = socket.set_linger(Some(std::time::Duration::ZERO));
+            stream.reset_on_drop();
         }
         self.vanish();
     }

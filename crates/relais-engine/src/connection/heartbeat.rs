@@ -1,7 +1,8 @@
 //! What a connection does when one of its deadlines is due.
 
 use std::rc::Rc;
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use super::{Connection, State};
 use crate::close::{CloseCode, Reason};

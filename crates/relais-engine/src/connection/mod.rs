@@ -17,7 +17,6 @@ use std::task::Waker;
 use relais_protocol::socketio::Decoder;
 use relais_protocol::websocket::Reader;
 use smallvec::SmallVec;
-use tokio::net::TcpStream;
 
 use crate::close::Reason;
 use crate::command::Opening;
@@ -27,6 +26,7 @@ use crate::service::{Service, Transport};
 use crate::session::Session;
 use crate::shard::{Deadline, Shard};
 use crate::sid::ConnectionId;
+use crate::stream::Stream;
 use crate::transport::polling::Polling;
 
 /// How far the life of a connection is.
@@ -59,7 +59,7 @@ pub(crate) struct Connection<S: Service> {
     /// The kernel's buffer is full: the transport's task waits for room.
     pub(crate) is_blocked: Cell<bool>,
     /// Set when the transport is or becomes a WebSocket; dropped with the connection's end, whoever still holds the connection.
-    pub(crate) stream: RefCell<Option<TcpStream>>,
+    pub(crate) stream: RefCell<Option<Stream>>,
     pub(crate) reader: RefCell<Reader>,
     /// Read but not handled yet, because a session cannot take more; empty otherwise.
     pub(crate) stash: RefCell<Vec<u8>>,

@@ -16,6 +16,7 @@ use crate::command::{HttpCommand, Upgraded};
 use crate::endpoint::{Endpoint, Wire};
 use crate::handle::EngineHandle;
 use crate::sid::ConnectionId;
+use crate::stream::Detached;
 
 /// Whether a request asks for a WebSocket.
 pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
@@ -127,7 +128,7 @@ async fn take_out(upgrade: hyper::upgrade::OnUpgrade) -> Option<Upgraded> {
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
     let stream = parts.io.into_inner().into_std().ok()?;
     Some(Upgraded {
-        stream,
+        stream: Detached::Tcp(stream),
         read_ahead: parts.read_buf,
     })
 }

@@ -8,10 +8,10 @@ pub(crate) mod members;
 pub(crate) mod scope;
 
 use std::cell::RefMut;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::chance::Map;
 use crate::close::{CloseCode, Reason};
 use crate::delivery::{Delivery, Form, OutEvent};
 use crate::frame::{self, EventParts, FrameRef};
@@ -22,7 +22,7 @@ use crate::shard::Shard;
 use scope::{ScopeHub, Verdict};
 
 /// The scopes of a shard.
-pub(crate) type Scopes<S> = HashMap<Scope, ScopeHub<Rc<Session<S>>>>;
+pub(crate) type Scopes<S> = Map<Scope, ScopeHub<Rc<Session<S>>>>;
 
 impl<S: Service> Shard<S> {
     /// The hub of a scope; made, with the head of now, when this is its first session here.

@@ -1,6 +1,5 @@
 //! Acks that the server waits for: a bounded number, each with its own patience.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::Session;
+use crate::chance::Map;
 use crate::frame::{self, EventParts};
 use crate::service::{LocalFuture, Reply, Service};
 use crate::socket::AckError;
@@ -16,7 +16,7 @@ use crate::socket::AckError;
 #[derive(Default)]
 pub(super) struct Acks {
     next: u64,
-    waiting: HashMap<u64, oneshot::Sender<Reply>>,
+    waiting: Map<u64, oneshot::Sender<Reply>>,
 }
 
 impl<S: Service> Session<S> {

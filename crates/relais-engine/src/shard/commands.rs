@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use relais_protocol::engineio::HandshakeError;
 use relais_protocol::websocket::Reader;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::Shard;
@@ -174,7 +173,7 @@ impl<S: Service> Shard<S> {
     }
 
     fn open_websocket(self: &Rc<Self>, opening: &Opening, upgraded: Upgraded) {
-        let Ok(stream) = TcpStream::from_std(upgraded.stream) else {
+        let Ok(stream) = upgraded.stream.attach() else {
             self.engine.connection_gone();
             return;
         };

@@ -7,16 +7,17 @@ mod commands;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use relais_protocol::{engineio, name::NameRules, socketio, websocket};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use crate::chance::Map;
 use crate::command::Command;
 use crate::connection::Connection;
 use crate::delivery::Delivery;
@@ -56,9 +57,9 @@ pub(crate) struct Shard<S: Service> {
     pub(crate) engine: EngineHandle,
     pub(crate) stats: Arc<ShardStats>,
     pub(crate) limits: Limits,
-    pub(crate) connections: RefCell<HashMap<ConnectionId, Rc<Connection<S>>>>,
-    pub(crate) sessions: RefCell<HashMap<Sid, Rc<Session<S>>>>,
-    pub(crate) hub: RefCell<HashMap<Scope, ScopeHub<Rc<Session<S>>>>>,
+    pub(crate) connections: RefCell<Map<ConnectionId, Rc<Connection<S>>>>,
+    pub(crate) sessions: RefCell<Map<Sid, Rc<Session<S>>>>,
+    pub(crate) hub: RefCell<Map<Scope, ScopeHub<Rc<Session<S>>>>>,
     pub(crate) wheel: RefCell<Wheel<WheelKey>>,
     /// One for all connections: a read is parsed before the next connection's turn.
     pub(crate) read_buffer: RefCell<Vec<u8>>,
@@ -125,11 +126,19 @@ impl<S: Service> Shard<S> {
     ) {
         let shard = Rc::new(Self::new(index, engine, service, log, &inbox));
         let local = tokio::task::LocalSet::new();
-        local.block_on(runtime, tasks::run(Rc::clone(&shard), inbox));
-        shard.connections.borrow_mut().clear();
+        local.block_on(runtime, shard.live(inbox));
     }
 
-    fn new(
+    /// Works until it is told to stop. Needs a `LocalSet` around it.
+    pub(crate) async fn live(self: Rc<Self>, inbox: Inbox) {
+        tasks::run(Rc::clone(&self), inbox).await;
+        // They hold the shard, and it holds them.
+        self.connections.borrow_mut().clear();
+        self.sessions.borrow_mut().clear();
+        self.hub.borrow_mut().clear();
+    }
+
+    pub(crate) fn new(
         index: u16,
         engine: EngineHandle,
         service: Arc<S>,

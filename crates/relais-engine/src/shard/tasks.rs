@@ -2,14 +2,17 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{Inbox, Shard};
+use crate::command::Command;
 use crate::connection::Connection;
+use crate::delivery::Delivery;
 use crate::heartbeat::slot_for;
 use crate::panics::guard;
 use crate::service::Service;
@@ -26,15 +29,15 @@ pub(super) async fn run<S: Service>(shard: Rc<Shard<S>>, mut inbox: Inbox) {
     tokio::task::spawn_local(turn_wheel(Rc::clone(&shard)));
     tokio::task::spawn_local(check_heads(Rc::clone(&shard)));
     let mut deliveries = Vec::with_capacity(DELIVERIES_A_TURN);
+    let mut commands_first = true;
     while !shard.is_stopping.get() {
-        tokio::select! {
-            command = inbox.commands.recv() => match command {
-                Some(command) => {
-                    let _ = guard(|| shard.obey(command));
-                }
-                None => return,
-            },
-            count = inbox.deliveries.recv_many(&mut deliveries, DELIVERIES_A_TURN) => {
+        match next(&mut inbox, &mut deliveries, commands_first).await {
+            Work::Command(command) => {
+                commands_first = false;
+                let _ = guard(|| shard.obey(command));
+            }
+            Work::Deliveries(count) => {
+                commands_first = true;
                 for delivery in deliveries.drain(..) {
                     let _ = guard(|| shard.deliver(&delivery));
                 }
@@ -42,8 +45,45 @@ pub(super) async fn run<S: Service>(shard: Rc<Shard<S>>, mut inbox: Inbox) {
                     shard.check_heads_now();
                 }
             }
+            Work::Over => return,
         }
     }
+}
+
+/// What the inbox had.
+enum Work {
+    Command(Command),
+    /// So many, in the buffer.
+    Deliveries(usize),
+    /// Nobody can send any more.
+    Over,
+}
+
+/// The next piece of work. Commands and deliveries take turns when there are both, so that neither starves the other.
+async fn next(
+    inbox: &mut Inbox,
+    deliveries: &mut Vec<Arc<Delivery>>,
+    commands_first: bool,
+) -> Work {
+    poll_fn(|context| {
+        let mut commands_too = commands_first;
+        loop {
+            if commands_too && let Poll::Ready(command) = inbox.commands.poll_recv(context) {
+                return Poll::Ready(command.map_or(Work::Over, Work::Command));
+            }
+            let received = &mut inbox.deliveries;
+            if let Poll::Ready(count) =
+                received.poll_recv_many(context, deliveries, DELIVERIES_A_TURN)
+                && count > 0
+            {
+                return Poll::Ready(Work::Deliveries(count));
+            }
+            if std::mem::replace(&mut commands_too, true) {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
 }
 
 /// Woken by the first dirty connection of a tick, and so queued behind every task that was ready then.

@@ -7,8 +7,6 @@ use std::rc::Rc;
 
 use relais_protocol::engineio::{Packet, PacketType};
 use relais_protocol::websocket::{CloseCode, Message, Reader};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::websocket::attach;
@@ -16,13 +14,14 @@ use crate::command::Upgraded;
 use crate::connection::Connection;
 use crate::frame;
 use crate::service::Service;
+use crate::stream::Stream;
 
 /// A probe is a few bytes; whatever is larger is none.
 const READ_BYTES: usize = 4096;
 
 /// Runs the handshake of an upgrade.
 pub(crate) async fn run<S: Service>(connection: Rc<Connection<S>>, upgraded: Upgraded) {
-    let Ok(mut stream) = TcpStream::from_std(upgraded.stream) else {
+    let Ok(mut stream) = upgraded.stream.attach() else {
         return;
     };
     if !connection.is_open() || !connection.begin_upgrade() {
@@ -54,7 +53,7 @@ pub(crate) async fn run<S: Service>(connection: Rc<Connection<S>>, upgraded: Upg
 }
 
 /// A second upgrade, or one that took too long: the polling connection goes on.
-async fn refuse(stream: &mut TcpStream) {
+async fn refuse(stream: &mut Stream) {
     let close = frame::close(Some(CloseCode::POLICY), "upgrade refused");
     // A few bytes into an empty kernel buffer: whoever does not take them is not waited for.
     let _ = stream.try_write(close.bytes());
@@ -78,7 +77,7 @@ impl Probe {
     async fn run<S: Service>(
         &mut self,
         connection: &Rc<Connection<S>>,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         read_ahead: &[u8],
     ) -> io::Result<Option<Vec<u8>>> {
         let mut buffer = read_ahead.to_vec();
@@ -102,7 +101,7 @@ impl Probe {
     fn take_in<S: Service>(
         &mut self,
         connection: &Rc<Connection<S>>,
-        stream: &TcpStream,
+        stream: &Stream,
         bytes: &mut [u8],
     ) -> Result<Option<Vec<u8>>, ()> {
         let limits = connection

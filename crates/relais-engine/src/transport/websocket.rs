@@ -10,13 +10,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use relais_protocol::websocket::{Message, Reader};
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::ReadBuf;
 
 use crate::connection::{Connection, State};
 use crate::frame;
 use crate::panics::guard;
 use crate::service::{Service, Transport};
+use crate::stream::Stream;
 
 /// Full buffers of one connection handled before the others get their turn.
 const READS_A_TURN: usize = 8;
@@ -24,7 +24,7 @@ const READS_A_TURN: usize = 8;
 /// Gives a connection its socket and starts reading. `rest` was read before and belongs to it.
 pub(crate) fn attach<S: Service>(
     connection: &Rc<Connection<S>>,
-    stream: TcpStream,
+    stream: Stream,
     reader: Reader,
     rest: &[u8],
 ) {
@@ -104,7 +104,7 @@ fn poll_read<S: Service>(connection: &Rc<Connection<S>>, context: &mut Context<'
     shared.resize(shard.settings().read_buffer_bytes.max(4096), 0);
     let mut buffer = ReadBuf::new(&mut shared);
     let read = match connection.stream.borrow_mut().as_mut() {
-        Some(stream) => Pin::new(stream).poll_read(context, &mut buffer),
+        Some(stream) => stream.poll_read(context, &mut buffer),
         None => Poll::Ready(Ok(())),
     };
     let bytes = buffer.filled().len();
