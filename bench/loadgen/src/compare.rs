@@ -3,7 +3,6 @@
 //! Each run gets a fresh server process. With several rounds the servers take turns, and the round in the middle (by the
 //! figure that the scenario compares) is shown, so that one disturbed run does not decide. Tables are printed as they come.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use crate::error::LoadError;
 use crate::process;
 use crate::report::{self, Heading, Row};
 use crate::scenario::{Figures, Target, connect, durable, echo, idle, rooms};
-use crate::servers::{self, Running, Server};
+use crate::servers::{self, Running, SECRET, Scratch, Server};
 use crate::token::TokenSource;
 
 /// What to compare, and where.
@@ -24,7 +23,7 @@ pub struct CompareArgs {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "relais,socketioxide,node,uws"
+        default_value = "relais,relais-serve,socketioxide,node,uws"
     )]
     servers: Vec<String>,
     /// Scenarios to run, in this order.
@@ -84,10 +83,9 @@ struct DurableArgs {
 
 const SERVE: &str = "env JWT_SECRET={secret} {root}/target/release/relais serve --app bam --port {port} --data {data} \
                      --connections-per-ip-per-minute-max 0 --events-per-second-max 0 --log-level warn";
-const SECRET: &str = "a-secret-for-the-benchmark-only-0123456789";
 const PORTS: u16 = 90;
 
-const HEADINGS: [(Heading, &str); 6] = [
+const HEADINGS: [(Heading, &str); 7] = [
     (
         heading("fanout", "delivery", false),
         "500 receivers in one room, 40 messages/s",
@@ -111,6 +109,10 @@ const HEADINGS: [(Heading, &str); 6] = [
     (
         heading("idle", "connection", true),
         "connections that do nothing",
+    ),
+    (
+        heading("idle-cpu", "connection", false),
+        "15,000 connections whose heartbeats are answered, over 50 s; \"server busy\" is the share of a core",
     ),
 ];
 
@@ -187,6 +189,7 @@ fn one(
         addr: running.addr,
         pid: Some(running.pid()),
         time: Duration::from_secs(args.seconds),
+        secret: server.secret,
     };
     match scenario {
         "fanout" => rooms::run(target, rooms::Plan::FANOUT),
@@ -198,6 +201,13 @@ fn one(
             connect::Plan {
                 per_second: args.connects_per_second,
             },
+        ),
+        "idle-cpu" => idle::run(
+            Target {
+                time: idle::Plan::HEARTBEATS_TIME,
+                ..target
+            },
+            idle::Plan::HEARTBEATS,
         ),
         _ => idle::run(
             target,
@@ -300,6 +310,7 @@ fn durable_table(args: &CompareArgs, port: u16) -> Result<String, LoadError> {
         addr: running.addr,
         pid: Some(running.pid()),
         time: Duration::from_secs(args.seconds),
+        secret: None,
     };
     let outcome = durable::run(target, plan, &TokenSource::Secret(SECRET.to_owned()));
     drop(running);
@@ -317,20 +328,4 @@ fn durable_table(args: &CompareArgs, port: u16) -> Result<String, LoadError> {
         &title,
         &rows,
     ))
-}
-
-/// A folder that is removed when it goes out of scope.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(path: PathBuf) -> Result<Self, LoadError> {
-        fs::create_dir_all(&path).map_err(LoadError::io("create the data folder"))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).ok();
-    }
 }

@@ -254,6 +254,7 @@ fn show(
         addr: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
         pid: args.pid,
         time: Duration::from_secs(args.seconds),
+        secret: None,
     })?;
     let heading = Heading {
         name,

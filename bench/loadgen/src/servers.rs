@@ -14,7 +14,11 @@ use crate::error::LoadError;
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 const START_POLL: Duration = Duration::from_millis(20);
 
-/// One server of the comparison. `{root}` is the repository, `{port}` the port to listen on.
+/// Signs the tokens of servers that ask for one.
+pub const SECRET: &str = "a-secret-for-the-benchmark-only-0123456789";
+
+/// One server of the comparison. `{root}` is the repository, `{port}` the port to listen on, `{data}` a folder that is
+/// removed afterwards, `{secret}` is [`SECRET`].
 pub struct Server {
     /// Its name on the command line and in tables.
     pub name: &'static str,
@@ -24,6 +28,8 @@ pub struct Server {
     start: &'static [&'static str],
     /// The command that prints its version.
     version: &'static [&'static str],
+    /// Whether clients need a token, and what signs it.
+    pub secret: Option<&'static str>,
 }
 
 /// All that can be compared.
@@ -46,6 +52,44 @@ pub const SERVERS: &[Server] = &[
         ),
         start: &["{root}/target/release/examples/relay", "{port}", "1"],
         version: &["git", "-C", "{root}", "describe", "--always", "--dirty"],
+        secret: None,
+    },
+    Server {
+        name: "relais-serve",
+        build: (
+            "{root}",
+            &[
+                "cargo",
+                "build",
+                "--release",
+                "--target-dir",
+                "{root}/target",
+                "-p",
+                "relais-server",
+            ],
+        ),
+        start: &[
+            "env",
+            "JWT_SECRET={secret}",
+            "{root}/target/release/relais",
+            "serve",
+            "--apps-dir",
+            "{root}/bench/apps",
+            "--port",
+            "{port}",
+            "--data",
+            "{data}",
+            "--shards",
+            "1",
+            "--connections-per-ip-per-minute-max",
+            "0",
+            "--events-per-second-max",
+            "0",
+            "--log-level",
+            "warn",
+        ],
+        version: &["git", "-C", "{root}", "describe", "--always", "--dirty"],
+        secret: Some(SECRET),
     },
     Server {
         name: "socketioxide",
@@ -68,6 +112,7 @@ pub const SERVERS: &[Server] = &[
             "/^name = \"socketioxide\"$/{n;s/version = //;s/\"//g;p}",
             "{root}/bench/Cargo.lock",
         ],
+        secret: None,
     },
     Server {
         name: "node",
@@ -81,6 +126,7 @@ pub const SERVERS: &[Server] = &[
             "-p",
             "`socket.io ${require('{root}/bench/peers/node/node_modules/socket.io/package.json').version}, Node ${process.version}`",
         ],
+        secret: None,
     },
     Server {
         name: "uws",
@@ -98,6 +144,7 @@ pub const SERVERS: &[Server] = &[
             "-c",
             "echo uWebSockets in Bun $({root}/bench/peers/uws/node_modules/bun/bin/bun.exe --version)",
         ],
+        secret: None,
     },
 ];
 
@@ -129,12 +176,12 @@ impl Server {
     /// Builds it, or installs what it needs.
     pub fn build(&self) -> Result<(), LoadError> {
         let (folder, command) = self.build;
-        run(&fill(&[folder], 0)[0], &fill(command, 0))
+        run(&fill(&[folder], 0, "")[0], &fill(command, 0, ""))
     }
 
     /// The version to print beside the figures.
     pub fn version(&self) -> String {
-        let command = fill(self.version, 0);
+        let command = fill(self.version, 0, "");
         let output = Command::new(&command[0])
             .args(&command[1..])
             .stderr(Stdio::null())
@@ -149,17 +196,23 @@ impl Server {
 
     /// Starts it on `port`, pinned to the cores in `cores` (as `taskset -c` takes them).
     pub fn start(&self, port: u16, cores: &str, log: &str) -> Result<Running, LoadError> {
-        Running::start(&fill(self.start, port), port, cores, log)
+        let data = Scratch::new(root().join(format!("bench/target/data-{port}")))?;
+        let command = fill(self.start, port, &data.0.display().to_string());
+        let mut running = Running::start(&command, port, cores, log)?;
+        running.data = Some(data);
+        Ok(running)
     }
 }
 
-fn fill(words: &[&str], port: u16) -> Vec<String> {
+fn fill(words: &[&str], port: u16, data: &str) -> Vec<String> {
     let root = root().display().to_string();
     words
         .iter()
         .map(|word| {
             word.replace("{root}", &root)
                 .replace("{port}", &port.to_string())
+                .replace("{data}", data)
+                .replace("{secret}", SECRET)
         })
         .collect()
 }
@@ -187,6 +240,8 @@ pub struct Running {
     child: Child,
     /// Where it listens.
     pub addr: SocketAddr,
+    /// Removed when the process is gone.
+    data: Option<Scratch>,
 }
 
 impl Running {
@@ -214,7 +269,11 @@ impl Running {
             .stderr(errors)
             .spawn()
             .map_err(LoadError::io("start taskset"))?;
-        let mut running = Self { child, addr };
+        let mut running = Self {
+            child,
+            addr,
+            data: None,
+        };
         running.wait_until_listening(command, &log_path)?;
         Ok(running)
     }
@@ -256,5 +315,23 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+        self.data.take();
+    }
+}
+
+/// A folder that is removed when it goes out of scope.
+pub struct Scratch(pub PathBuf);
+
+impl Scratch {
+    /// Makes it.
+    pub fn new(path: PathBuf) -> Result<Self, LoadError> {
+        fs::create_dir_all(&path).map_err(LoadError::io("create the data folder"))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
     }
 }

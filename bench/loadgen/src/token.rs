@@ -1,4 +1,4 @@
-//! Tokens for `durable`: an HS256 JWT signed here, or the output of a command.
+//! Tokens: an HS256 JWT signed here, or the output of a command.
 //!
 //! In: a user and the rooms that it may join. Out: the token. It does not check tokens, and it is no JWT library: names
 //! and rooms are the generator's own, plain ASCII.
@@ -33,7 +33,8 @@ impl TokenSource {
     }
 }
 
-fn signed(secret: &str, user: &str, room: &str) -> String {
+/// A token for `user` with `room` in its `bams`, good for an hour.
+pub fn signed(secret: &str, user: &str, room: &str) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |time| time.as_secs());

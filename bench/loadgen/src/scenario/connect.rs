@@ -31,6 +31,7 @@ impl Plan {
 }
 
 struct Arrivals {
+    target: Target,
     latency: Histogram,
     ready: u64,
     reached: u64,
@@ -40,6 +41,10 @@ struct Arrivals {
 }
 
 impl Handler for Arrivals {
+    fn auth(&mut self, index: usize) -> String {
+        self.target.auth(index)
+    }
+
     fn ready(&mut self, conn: &mut Conn, _index: usize) {
         conn.queue(&[br#"42["join","hall"]"#]);
         self.ready += 1;
@@ -59,6 +64,7 @@ impl Handler for Arrivals {
 pub fn run(target: Target, plan: Plan) -> Result<Figures, LoadError> {
     let mut swarm = Swarm::new(target.addr)?;
     let mut arrivals = Arrivals {
+        target,
         latency: Histogram::default(),
         ready: 0,
         reached: 0,

@@ -35,6 +35,7 @@ impl Plan {
 
 struct Echoes {
     plan: Plan,
+    target: Target,
     text: String,
     sent_at: Vec<u64>,
     sent: u64,
@@ -56,6 +57,10 @@ impl Echoes {
 }
 
 impl Handler for Echoes {
+    fn auth(&mut self, index: usize) -> String {
+        self.target.auth(index)
+    }
+
     fn ack(&mut self, conn: &mut Conn, index: usize, id: u64, _array: &[u8], now: u64) {
         let slot = id as usize;
         let sent_at = std::mem::replace(
@@ -80,6 +85,7 @@ pub fn run(target: Target, plan: Plan) -> Result<Figures, LoadError> {
     let mut swarm = Swarm::new(target.addr)?;
     let mut echoes = Echoes {
         plan,
+        target,
         text: filler(plan.payload_bytes),
         sent_at: vec![ANSWERED; plan.connections * plan.in_flight],
         sent: 0,

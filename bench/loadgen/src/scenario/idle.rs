@@ -25,23 +25,36 @@ pub struct Plan {
 impl Plan {
     /// 5,000 connections.
     pub const IDLE: Self = Self { connections: 5000 };
+    /// 15,000 connections, for what their heartbeats cost.
+    pub const HEARTBEATS: Self = Self {
+        connections: 15_000,
+    };
+    /// Two heartbeats of every connection at the interval of all servers compared, 25 s.
+    pub const HEARTBEATS_TIME: Duration = Duration::from_secs(50);
 }
 
-struct Silence;
+struct Silence {
+    target: Target,
+}
 
-impl Handler for Silence {}
+impl Handler for Silence {
+    fn auth(&mut self, index: usize) -> String {
+        self.target.auth(index)
+    }
+}
 
 /// Runs a plan against `target`.
 pub fn run(target: Target, plan: Plan) -> Result<Figures, LoadError> {
     let mut swarm = Swarm::new(target.addr)?;
-    swarm.open(FIRST_CONNECTIONS, &mut Silence)?;
-    swarm.rest(&mut Silence, Duration::from_secs(1))?;
+    let mut silence = Silence { target };
+    swarm.open(FIRST_CONNECTIONS, &mut silence)?;
+    swarm.rest(&mut silence, Duration::from_secs(1))?;
     let before = target.pid.map(process::resident_kib).transpose()?;
 
-    swarm.open(FIRST_CONNECTIONS + plan.connections, &mut Silence)?;
-    swarm.rest(&mut Silence, WARM_UP)?;
+    swarm.open(FIRST_CONNECTIONS + plan.connections, &mut silence)?;
+    swarm.rest(&mut silence, WARM_UP)?;
     let meter = Meter::start(target.pid)?;
-    swarm.rest(&mut Silence, target.time)?;
+    swarm.rest(&mut silence, target.time)?;
     let stretch = meter.stop()?;
     let after = target.pid.map(process::resident_kib).transpose()?;
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::histogram::Latency;
 use crate::process::Stretch;
+use crate::token;
 
 /// How long a scenario runs before anything is measured.
 pub const WARM_UP: Duration = Duration::from_secs(2);
@@ -29,6 +30,18 @@ pub struct Target {
     pub pid: Option<u32>,
     /// How long to measure.
     pub time: Duration,
+    /// What tokens are signed with, where the server asks for one. Whoever sends to a room has joined it then.
+    pub secret: Option<&'static str>,
+}
+
+impl Target {
+    /// What connection `index` sends with CONNECT: a token of a user of its own, where the server asks for one.
+    pub fn auth(&self, index: usize) -> String {
+        self.secret.map_or_else(String::new, |secret| {
+            let token = token::signed(secret, &format!("bench-user-{index}"), "none");
+            format!(r#"{{"token":"{token}"}}"#)
+        })
+    }
 }
 
 /// What a scenario found.
