@@ -32,11 +32,11 @@ test('a session id has at least 128 random bits', async () => {
 });
 
 // The reference waits for the heartbeat to fail.
-test('a close packet over WebSocket closes the connection at once', async () => {
+test('a close packet over WebSocket closes the connection at once, with a close frame', async () => {
   // It goes on answering heartbeats, so that only the packet can be what ends it.
   const socket = await Socket.open();
   socket.send('1');
-  await socket.assertCloses();
+  assert.equal((await socket.assertCloses()).code, 1000);
 });
 
 // The reference handles DISCONNECT one turn later, and takes the CONNECT behind it for a second one: it closes.

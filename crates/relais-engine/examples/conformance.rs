@@ -1,4 +1,4 @@
-//! The server that the public test suites describe, on port 3000 of IPv4 and IPv6.
+//! The server that the public test suites describe: `conformance [PORT [FRAGMENTS_MAX]]`, on IPv4 and IPv6; port 3000 without one.
 //!
 //! `/socket.io/`: namespaces `/` and `/custom` emit `auth` with the handshake's auth payload; on `/`, `message` is answered by
 //! `message-back` and `message-with-ack` by its arguments. `/engine.io/`: an echo of Engine.IO messages. `/__echo`: a plain WebSocket echo.
@@ -71,18 +71,20 @@ fn endpoint(path: &str) -> Option<Endpoint> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let settings = Settings {
+    let mut arguments = std::env::args().skip(1);
+    let port = arguments.next().map_or(Ok(3000), |port| port.parse())?;
+    let mut settings = Settings {
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_millis(200),
         connect_timeout: Duration::from_millis(1000),
         max_payload_bytes: 1_000_000,
         ..Settings::default()
     };
+    if let Some(fragments_max) = arguments.next() {
+        // A suite may send messages in more pieces than a client has reason to.
+        settings.fragments_max = fragments_max.parse()?;
+    }
     let engine = EngineHandle::start(settings, Arc::new(Conformance), Arc::new(NoLog))?;
-    let port = match std::env::args().nth(1) {
-        Some(port) => port.parse()?,
-        None => 3000,
-    };
     let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
     tokio::try_join!(listen(v4, engine.clone()), listen(v6, engine))?;

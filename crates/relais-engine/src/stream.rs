@@ -4,11 +4,12 @@
 //! so that every call is the socket's own. A [`Detached`] stream is on its way from one runtime to another.
 
 use std::io::{self, IoSlice};
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::TcpStream;
 
 #[cfg(any(test, feature = "fuzzing"))]
@@ -98,15 +99,14 @@ impl Stream {
         }
     }
 
-    /// Ends our direction.
-    pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
+    /// Ends our direction, after what was written. A peer that is gone already needs no end.
+    pub(crate) fn end_writing(&self) {
         match self {
-            Self::Tcp(stream) => stream.shutdown().await,
-            #[cfg(any(test, feature = "fuzzing"))]
-            Self::Simulated(socket) => {
-                socket.shut_down();
-                Ok(())
+            Self::Tcp(stream) => {
+                let _ = socket2::SockRef::from(stream).shutdown(Shutdown::Write);
             }
+            #[cfg(any(test, feature = "fuzzing"))]
+            Self::Simulated(socket) => socket.shut_down(),
         }
     }
 

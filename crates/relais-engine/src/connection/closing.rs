@@ -60,22 +60,36 @@ impl<S: Service> Connection<S> {
                     Reason::TransportLost
                 });
                 if self.state.get() == State::Open {
-                    self.state.set(State::Closing);
-                    self.push_anyway(frame::close(code, ""));
+                    self.answer_close(code);
                 }
-                self.write_out();
-                self.vanish();
             }
-            State::Closing => self.vanish(),
-            State::Doomed(_) | State::Closed => {}
+            State::Closing if self.outbox.borrow().is_empty() => self.vanish(),
+            // Closing has a deadline already.
+            State::Closing | State::Doomed(_) | State::Closed => {}
         }
+    }
+
+    /// Sends a close frame as the last thing on a WebSocket whose peer says nothing more. What waits before it is still written: the
+    /// peer may read slowly and count on it.
+    fn answer_close(self: &Rc<Self>, code: Option<CloseCode>) {
+        self.state.set(State::Closing);
+        self.push_anyway(frame::close(code, ""));
+        self.write_out();
+        if self.outbox.borrow().is_empty() {
+            return self.vanish();
+        }
+        let wait = self.shard.settings().close_timeout;
+        self.shard.after(wait, self.id, Deadline::Close);
     }
 
     /// The client closed its transport by an Engine.IO close packet. Who leaves for good has said DISCONNECT before.
     pub(crate) fn engine_closed(self: &Rc<Self>) {
         self.leave_sessions(Reason::TransportLost);
+        if self.transport.get() == Transport::WebSocket {
+            // The packet is no close frame: WebSocket wants its own.
+            return self.close(CloseCode::NORMAL, "", Reason::TransportLost);
+        }
         self.release_poll(b"6");
-        self.write_out();
         self.vanish();
     }
 
@@ -88,9 +102,22 @@ impl<S: Service> Connection<S> {
     }
 
     /// A closing connection is done when everything is written: a WebSocket then waits for the peer's close frame, at most until its deadline.
+    ///
+    /// Where nothing that comes is read any more (the peer broke a rule of WebSocket, or has said its close already), our end of the stream
+    /// is its end. What still comes is thrown away until the peer's: to drop a socket with unread bytes would take our close frame
+    /// with it.
     pub(crate) fn finish_closing(self: &Rc<Self>) {
-        if self.transport.get() == Transport::Polling && self.outbox.borrow().is_empty() {
-            self.vanish();
+        if !self.outbox.borrow().is_empty() {
+            return;
+        }
+        match self.transport.get() {
+            Transport::Polling => self.vanish(),
+            Transport::WebSocket if self.reader.borrow().is_closed() => {
+                if let Some(stream) = &*self.stream.borrow() {
+                    stream.end_writing();
+                }
+            }
+            Transport::WebSocket => {}
         }
     }
 

@@ -25,7 +25,7 @@ pub(crate) async fn run<S: Service>(connection: Rc<Connection<S>>, upgraded: Upg
         return;
     };
     if !connection.is_open() || !connection.begin_upgrade() {
-        refuse(&mut stream).await;
+        refuse(&stream);
         return;
     }
     let wait = connection.shard.settings().upgrade_timeout;
@@ -47,17 +47,17 @@ pub(crate) async fn run<S: Service>(connection: Rc<Connection<S>>, upgraded: Upg
         }
         Ok(_) | Err(_) => {
             connection.end_upgrade();
-            refuse(&mut stream).await;
+            refuse(&stream);
         }
     }
 }
 
 /// A second upgrade, or one that took too long: the polling connection goes on.
-async fn refuse(stream: &mut Stream) {
+fn refuse(stream: &Stream) {
     let close = frame::close(Some(CloseCode::POLICY), "upgrade refused");
     // A few bytes into an empty kernel buffer: whoever does not take them is not waited for.
     let _ = stream.try_write(close.bytes());
-    let _ = timeout(std::time::Duration::from_secs(1), stream.shutdown()).await;
+    stream.end_writing();
 }
 
 struct Probe {

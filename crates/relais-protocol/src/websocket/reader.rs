@@ -127,6 +127,12 @@ impl Reader {
         self.header_bytes > 0 || self.frame.is_some() || self.pending.is_some()
     }
 
+    /// Whether nothing more is read: there was an error, or the close frame.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
     /// Reads frames until something is complete.
     fn step<'b>(
         &mut self,
