@@ -1,10 +1,11 @@
 //! One client connection: its socket, how far its handshake has come, and what is unfinished in either direction.
 //!
 //! In: bytes that the swarm read. Out: packets, handed to a `Handler`, and bytes written straight to the socket. It holds
-//! a buffer only while a frame is incomplete or the kernel refuses bytes. It never reconnects: a lost connection ends the run.
+//! a buffer only while a frame is incomplete or the kernel refuses bytes. It never reconnects: a lost connection ends the run, unless the
+//! scenario says otherwise ([`Handler::lost`]) and dials again.
 
 use std::io::{ErrorKind, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -19,12 +20,18 @@ pub trait Handler {
     fn auth(&mut self, _index: usize) -> String {
         String::new()
     }
+    /// CONNECT was accepted: its JSON object, for scenarios that come back as the same session.
+    fn connected(&mut self, _index: usize, _object: &[u8], _now: u64) {}
     /// CONNECT was accepted: send what comes first.
     fn ready(&mut self, _conn: &mut Conn, _index: usize) {}
     /// An event arrived. `now` was read once for everything that came in the same read.
     fn event(&mut self, _index: usize, _array: &[u8], _now: u64) {}
     /// An acknowledgement arrived.
     fn ack(&mut self, _conn: &mut Conn, _index: usize, _id: u64, _array: &[u8], _now: u64) {}
+    /// The connection is gone, or never came to be. An error ends the run, which is the default.
+    fn lost(&mut self, _index: usize, error: LoadError, _now: u64) -> Result<(), LoadError> {
+        Err(error)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +41,7 @@ enum Phase {
     Opening,
     Connecting,
     Ready,
+    Gone,
 }
 
 /// One connection.
@@ -47,11 +55,15 @@ pub struct Conn {
 }
 
 impl Conn {
-    /// Starts to connect; the swarm reports when the socket is writable.
-    pub fn dial(addr: SocketAddr, now: u64) -> Result<Self, LoadError> {
+    /// Starts to connect, from an address of one's own where `source` names it; the swarm reports when the socket is writable.
+    pub fn dial(addr: SocketAddr, source: Option<Ipv4Addr>, now: u64) -> Result<Self, LoadError> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
             .map_err(|errno| LoadError::io("socket")(errno.into()))?;
+        if let Some(source) = source {
+            rustix::net::bind(&socket, &SocketAddr::from((source, 0)))
+                .map_err(|errno| LoadError::io("bind a source address")(errno.into()))?;
+        }
         match rustix::net::connect(&socket, &addr) {
             Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
             Err(errno) => return Err(LoadError::io("connect")(errno.into())),
@@ -75,7 +87,7 @@ impl Conn {
 
     /// Whether the kernel has yet to take bytes, or the connection is still being made.
     pub fn wants_write(&self) -> bool {
-        self.phase == Phase::Dialing || !self.output.is_empty()
+        self.phase == Phase::Dialing || (!self.output.is_empty() && self.phase != Phase::Gone)
     }
 
     /// Whether CONNECT was accepted.
@@ -186,8 +198,9 @@ impl Conn {
                 self.phase = Phase::Connecting;
                 self.queue(&[b"40", handler.auth(index).as_bytes()]);
             }
-            Packet::Connected => {
+            Packet::Connected(object) => {
                 self.phase = Phase::Ready;
+                handler.connected(index, object, now);
                 handler.ready(self, index);
             }
             Packet::Refused(reason) => {
@@ -204,13 +217,25 @@ impl Conn {
         sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).ok();
     }
 
+    /// Lets go of the socket's peer: nothing more is read or written.
+    pub fn give_up(&mut self) {
+        self.phase = Phase::Gone;
+        (self.input, self.output) = (Vec::new(), Vec::new());
+        self.stream.shutdown(std::net::Shutdown::Both).ok();
+    }
+
+    /// Whether [`Self::give_up`] was called.
+    pub fn is_gone(&self) -> bool {
+        self.phase == Phase::Gone
+    }
+
     fn closed(&self, index: usize, reason: String) -> LoadError {
         let phase = match self.phase {
             Phase::Dialing => "dialling",
             Phase::Upgrading => "upgrading",
             Phase::Opening => "waiting for OPEN",
             Phase::Connecting => "waiting for CONNECT",
-            Phase::Ready => "in use",
+            Phase::Ready | Phase::Gone => "in use",
         };
         LoadError::Closed {
             index,

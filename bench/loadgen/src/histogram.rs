@@ -32,6 +32,15 @@ impl Histogram {
         self.max = self.max.max(nanoseconds);
     }
 
+    /// Adds everything that another one has recorded.
+    pub fn merge(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count += more;
+        }
+        self.total += other.total;
+        self.max = self.max.max(other.max);
+    }
+
     /// The summary of everything recorded, or `None` when nothing was.
     pub fn latency(&self) -> Option<Latency> {
         (self.total > 0).then(|| Latency {

@@ -15,6 +15,7 @@ mod scenario;
 mod servers;
 mod swarm;
 mod token;
+mod whole;
 mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,7 +27,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::LoadError;
 use crate::report::{Heading, Row};
-use crate::scenario::{Figures, Target, connect, durable, echo, idle, rooms};
+use crate::scenario::{
+    Figures, Target, connect, durable, echo, idle, overload, rooms, storm,
+};
 use crate::token::TokenSource;
 
 #[derive(Parser)]
@@ -54,6 +57,10 @@ enum What {
     Idle(#[command(flatten)] IdleArgs),
     /// Chat messages of the `bam` application, acked when on disk.
     Durable(#[command(flatten)] DurableArgs),
+    /// More messages than a whole server can store, at a rate that does not wait.
+    Overload(#[command(flatten)] overload::OverloadArgs),
+    /// Thousands of clients that come back at once after a kill and after a drain of a whole server.
+    Storm(#[command(flatten)] storm::StormArgs),
     /// How often a disk can sync.
     SyncRate {
         /// Folder on that disk.
@@ -198,6 +205,14 @@ fn run(what: What) -> Result<(), LoadError> {
             })
         }
         What::Durable(args) => durably(args),
+        What::Overload(args) => {
+            println!("{}", overload::run(&args)?);
+            Ok(())
+        }
+        What::Storm(args) => {
+            println!("{}", storm::run(&args)?);
+            Ok(())
+        }
         What::SyncRate { folder } => {
             println!(
                 "{:.0} syncs/s",

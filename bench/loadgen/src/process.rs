@@ -57,6 +57,19 @@ pub fn pin(core: usize) -> Result<(), LoadError> {
         .map_err(|errno| LoadError::io("pin to a core")(errno.into()))
 }
 
+/// Raises the limit of open files to the most that this process may have; what it is then.
+pub fn raise_file_limit() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // What cannot be raised stays, and shows when a socket is refused.
+    setrlimit(Resource::Nofile, raised).ok();
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 /// CPU time of server and generator over a stretch of time.
 pub struct Meter {
     server: Option<u32>,

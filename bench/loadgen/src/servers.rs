@@ -283,6 +283,27 @@ impl Running {
         self.child.id()
     }
 
+    /// SIGKILL: nothing is flushed, nothing is said. Returns when it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        let pid = i32::try_from(self.pid())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
+        }
+    }
+
+    /// Whether the process has ended.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)) | Err(_))
+    }
+
     fn wait_until_listening(&mut self, command: &[String], log: &Path) -> Result<(), LoadError> {
         let start = Instant::now();
         loop {

@@ -5,7 +5,7 @@
 //! It knows no scenario, and it has no thread, timer or lock.
 
 use std::io::{ErrorKind, Read};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -58,18 +58,67 @@ impl Swarm {
 
     /// Starts one more connection; its number is the count of those before it. `due` is when it should have started.
     pub fn dial(&mut self, due: u64) -> Result<(), LoadError> {
-        let conn = Conn::dial(self.addr, due)?;
-        let data = epoll::EventData::new_u64(self.conns.len() as u64);
-        epoll::add(
-            &self.epoll,
-            &conn,
-            data,
-            epoll::EventFlags::IN | epoll::EventFlags::OUT,
-        )
-        .map_err(|errno| LoadError::io("epoll add")(errno.into()))?;
+        self.dial_from(None, due)
+    }
+
+    /// As [`Self::dial`], from a source address.
+    pub fn dial_from(&mut self, source: Option<Ipv4Addr>, due: u64) -> Result<(), LoadError> {
+        let conn = Conn::dial(self.addr, source, due)?;
+        self.register(&conn, self.conns.len())?;
         self.conns.push(conn);
         self.watching_write.push(true);
         Ok(())
+    }
+
+    /// Replaces a connection that is gone by a new one under the same number.
+    pub fn redial(
+        &mut self,
+        index: usize,
+        source: Option<Ipv4Addr>,
+        due: u64,
+    ) -> Result<(), LoadError> {
+        self.let_go(index);
+        let conn = Conn::dial(self.addr, source, due)?;
+        self.register(&conn, index)?;
+        self.conns[index] = conn;
+        self.watching_write[index] = true;
+        Ok(())
+    }
+
+    /// Cuts a connection without reading what waits in it, as a network does that goes away.
+    pub fn let_go(&mut self, index: usize) {
+        let conn = &mut self.conns[index];
+        if conn.is_gone() {
+            return;
+        }
+        self.ready -= usize::from(conn.is_ready());
+        conn.reset_on_close();
+        // It was registered when it was dialled, and only here does it go.
+        epoll::delete(&self.epoll, &*conn).ok();
+        conn.give_up();
+    }
+
+    /// Reads nothing more from a connection: what comes stays in the kernel.
+    pub fn freeze(&mut self, index: usize) -> Result<(), LoadError> {
+        if self.conns[index].is_gone() {
+            return Ok(());
+        }
+        self.watching_write[index] = false;
+        let data = epoll::EventData::new_u64(index as u64);
+        epoll::modify(
+            &self.epoll,
+            &self.conns[index],
+            data,
+            epoll::EventFlags::empty(),
+        )
+        .map_err(|errno| LoadError::io("epoll modify")(errno.into()))
+    }
+
+    fn register(&self, conn: &Conn, index: usize) -> Result<(), LoadError> {
+        let data = epoll::EventData::new_u64(index as u64);
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT;
+        epoll::add(&self.epoll, conn, data, flags)
+            .map_err(|errno| LoadError::io("epoll add")(errno.into()))
     }
 
     /// Opens connections until `count` are ready, a bounded number at a time.
@@ -97,6 +146,42 @@ impl Swarm {
         self.watch(index)
     }
 
+    /// Sends a text on connection `index`; a connection that is gone is the handler's affair.
+    pub fn send<H: Handler>(
+        &mut self,
+        index: usize,
+        parts: &[&[u8]],
+        handler: &mut H,
+    ) -> Result<(), LoadError> {
+        self.queue(index, parts);
+        self.flush_or_lose(index, handler)
+    }
+
+    /// Writes what connection `index` has queued; a connection that is gone is the handler's affair.
+    pub fn flush_or_lose<H: Handler>(
+        &mut self,
+        index: usize,
+        handler: &mut H,
+    ) -> Result<(), LoadError> {
+        if self.conns[index].is_gone() {
+            return Ok(());
+        }
+        match self.flush(index) {
+            Ok(()) => Ok(()),
+            Err(error) => self.lose(index, error, handler),
+        }
+    }
+
+    fn lose<H: Handler>(
+        &mut self,
+        index: usize,
+        error: LoadError,
+        handler: &mut H,
+    ) -> Result<(), LoadError> {
+        self.let_go(index);
+        handler.lost(index, error, self.clock.now())
+    }
+
     /// Waits for sockets, at most `wait`, and handles what came.
     pub fn turn<H: Handler>(&mut self, handler: &mut H, wait: Duration) -> Result<(), LoadError> {
         let timeout = Timespec {
@@ -115,7 +200,13 @@ impl Swarm {
         }
         for event in &events {
             let (flags, data) = (event.flags, event.data);
-            self.serve(data.u64() as usize, flags, handler)?;
+            let index = data.u64() as usize;
+            if self.conns[index].is_gone() {
+                continue;
+            }
+            if let Err(error) = self.serve(index, flags, handler) {
+                self.lose(index, error, handler)?;
+            }
         }
         self.events = events;
         Ok(())

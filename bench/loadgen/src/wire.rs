@@ -28,8 +28,8 @@ pub enum Packet<'a> {
     Open,
     /// Engine.IO PING, to be answered by `3`.
     Ping,
-    /// CONNECT was accepted.
-    Connected,
+    /// CONNECT was accepted: its JSON object.
+    Connected(&'a [u8]),
     /// CONNECT was refused, with the server's reason.
     Refused(&'a [u8]),
     /// An event: its JSON array.
@@ -102,7 +102,7 @@ pub fn packet(payload: &[u8]) -> Packet<'_> {
     match payload {
         [b'4', b'2', rest @ ..] => Packet::Event(rest),
         [b'4', b'3', rest @ ..] => ack(rest),
-        [b'4', b'0', ..] => Packet::Connected,
+        [b'4', b'0', rest @ ..] => Packet::Connected(rest),
         [b'4', b'4', rest @ ..] => Packet::Refused(rest),
         [b'0', ..] => Packet::Open,
         [b'2', ..] => Packet::Ping,
@@ -128,6 +128,25 @@ pub fn stamp(event: &[u8]) -> Option<u64> {
     Some(digits.fold(0u64, |value, digit| {
         value.wrapping_mul(10) + u64::from(digit - b'0')
     }))
+}
+
+/// The text that stands as `"<key>":"…"` in JSON, wherever it is; for names and ids that need no escapes.
+pub fn text<'a>(json: &'a [u8], key: &str) -> Option<&'a str> {
+    let pattern = format!("\"{key}\":\"");
+    let at = json
+        .windows(pattern.len())
+        .position(|window| window == pattern.as_bytes())?;
+    let rest = &json[at + pattern.len()..];
+    let end = rest.iter().position(|byte| *byte == b'"')?;
+    std::str::from_utf8(&rest[..end]).ok()
+}
+
+/// The offset of an event, as a stock client finds it: the last argument, when it is a text.
+pub fn offset(event: &[u8]) -> Option<&str> {
+    let rest = event.strip_suffix(b"\"]")?;
+    let start = rest.iter().rposition(|byte| *byte == b'"')? + 1;
+    // The event's name is no argument.
+    (start > 2).then(|| std::str::from_utf8(&rest[start..]).ok())?
 }
 
 #[cfg(test)]
@@ -186,6 +205,17 @@ mod tests {
             .map(|(b, k)| b ^ k)
             .collect();
         assert_eq!(text, b"42[\"join\"]");
+    }
+
+    #[test]
+    fn texts_and_offsets_are_found_where_stock_clients_find_them() {
+        let connected = br#"{"sid":"a-1","pid":"b.2"}"#;
+        assert_eq!(text(connected, "sid"), Some("a-1"));
+        assert_eq!(text(connected, "pid"), Some("b.2"));
+        assert_eq!(text(connected, "token"), None);
+        assert_eq!(offset(br#"["connected",{"a":"b"},"1.2.0"]"#), Some("1.2.0"));
+        assert_eq!(offset(br#"["connected",{"a":"b"}]"#), None);
+        assert_eq!(offset(br#"["connected"]"#), None);
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The scenarios: what is opened, what is sent, what is counted.
 //!
 //! Each takes the address of a server that keeps the benchmark's contract (`join`, `pub`, `echo`; `durable` speaks the
-//! `bam` application) and gives `Figures`. All warm up first, run for a bounded time, and check that nothing was lost.
+//! `bam` application) and gives `Figures`; `overload` and `storm` start and stop a whole server themselves and give a table. All warm up first, run for a bounded time, and check that nothing was lost.
 
 pub mod connect;
 pub mod durable;
 pub mod echo;
 pub mod idle;
+pub mod overload;
 pub mod rooms;
+pub mod storm;
 
 use std::net::SocketAddr;
 use std::time::Duration;
