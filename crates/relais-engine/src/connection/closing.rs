@@ -145,7 +145,7 @@ impl<S: Service> Connection<S> {
         self.state.set(State::Closed);
         self.end_sessions(Reason::TransportLost);
         self.refuse_poll();
-        self.outbox.borrow_mut().clear();
+        self.outbox.borrow_mut().clear(&self.shard.spares);
         let known = self.shard.connections.borrow_mut().remove(&self.id);
         if known.is_some() {
             self.shard.stats.connections.sub(1);

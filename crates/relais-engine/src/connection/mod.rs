@@ -56,6 +56,8 @@ pub(crate) struct Connection<S: Service> {
     pub(crate) opening: RefCell<Packed>,
     pub(crate) outbox: RefCell<Outbox>,
     pub(crate) is_dirty: Cell<bool>,
+    /// The tick in which a fan-out was last written to it straight.
+    straight_in: Cell<u32>,
     /// The kernel's buffer is full: the transport's task waits for room.
     pub(crate) is_blocked: Cell<bool>,
     /// Set when the transport is or becomes a WebSocket; dropped with the connection's end, whoever still holds the connection.
@@ -145,6 +147,7 @@ impl<S: Service> Connection<S> {
             opening: RefCell::new(Packed::of(opening)),
             outbox: RefCell::default(),
             is_dirty: Cell::new(false),
+            straight_in: Cell::new(0),
             is_blocked: Cell::new(false),
             stream: RefCell::default(),
             reader: RefCell::default(),

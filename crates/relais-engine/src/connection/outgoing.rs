@@ -9,10 +9,40 @@ use std::rc::Rc;
 use super::{Connection, State};
 use crate::close::{CloseCode, Reason};
 use crate::frame::FrameRef;
-use crate::outbox::{Pushed, SLICES_MAX};
+use crate::outbox::{JOINED_BYTES_MAX, Pushed, SLICES_MAX};
 use crate::service::{Service, Transport};
 
 impl<S: Service> Connection<S> {
+    /// Gives it a frame of a fan-out: written at once where nothing waits and the [`Pace`](crate::shard::pace::Pace) is for it, else queued.
+    pub(crate) fn give(self: &Rc<Self>, frame: &FrameRef) {
+        if !self.shard.pace.is_straight(&self.straight_in) || !self.is_at_rest() {
+            return self.push(FrameRef::clone(frame));
+        }
+        let stream = self.stream.borrow();
+        let written = match stream.as_ref() {
+            Some(stream) => stream.try_write(frame.bytes()).unwrap_or(0),
+            None => 0,
+        };
+        self.shard.stats.bytes_out_total.add(written as u64);
+        if written < frame.len() {
+            drop(stream);
+            self.outbox
+                .borrow_mut()
+                .begin(FrameRef::clone(frame), written);
+            // Finds out why.
+            self.write_out();
+        }
+    }
+
+    /// Whether nothing waits, neither here nor for the kernel.
+    fn is_at_rest(&self) -> bool {
+        self.state.get() == State::Open
+            && self.transport.get() == Transport::WebSocket
+            && !self.is_dirty.get()
+            && !self.is_blocked.get()
+            && self.outbox.borrow().is_empty()
+    }
+
     /// Queues a frame for the end of this tick.
     pub(crate) fn push(self: &Rc<Self>, frame: FrameRef) {
         if self.state.get() != State::Open {
@@ -28,7 +58,10 @@ impl<S: Service> Connection<S> {
             // A burst within one tick says nothing about the reader: give the kernel its chance first.
             self.write_out();
         }
-        let pushed = self.outbox.borrow_mut().push(frame, limits);
+        let pushed = self
+            .outbox
+            .borrow_mut()
+            .push(frame, limits, &self.shard.spares);
         match pushed {
             Pushed::Queued { dropped } => {
                 if dropped > 0 {
@@ -70,9 +103,13 @@ impl<S: Service> Connection<S> {
         };
         let mut outbox = self.outbox.borrow_mut();
         while !outbox.is_empty() {
-            // One frame is the rule; the list of slices for more is not made for nothing.
+            // One frame is the rule; small ones are joined, most often to what the last connection was given too.
             let written = match outbox.only() {
                 Some(bytes) => stream.try_write(bytes),
+                None if outbox.is_whole() && outbox.bytes() <= JOINED_BYTES_MAX => {
+                    self.shard.pace.met();
+                    stream.try_write(self.shard.joined.borrow_mut().of(&outbox))
+                }
                 None => {
                     let mut slices = [IoSlice::new(&[]); SLICES_MAX];
                     let count = outbox.slices(&mut slices);
@@ -82,7 +119,7 @@ impl<S: Service> Connection<S> {
             match written {
                 Ok(bytes) => {
                     self.shard.stats.bytes_out_total.add(bytes as u64);
-                    outbox.advance(bytes);
+                    outbox.advance(bytes, &self.shard.spares);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.is_blocked.set(true);
@@ -90,7 +127,7 @@ impl<S: Service> Connection<S> {
                     return;
                 }
                 Err(_) => {
-                    outbox.clear();
+                    outbox.clear(&self.shard.spares);
                     self.doom(Reason::TransportLost);
                     return;
                 }
@@ -126,7 +163,7 @@ impl<S: Service> Connection<S> {
     /// peer that takes neither until the deadline of closing is reset.
     fn close_slow(self: &Rc<Self>) {
         self.end_sessions(Reason::SlowConsumer);
-        self.outbox.borrow_mut().cut();
+        self.outbox.borrow_mut().cut(&self.shard.spares);
         self.state.set(State::Open);
         self.close(
             CloseCode::SLOW_CONSUMER,

@@ -67,9 +67,12 @@ impl<S: Service> Shard<S> {
         let mut given = 0;
         hub.give(delivery, |number, event, session| {
             given += 1;
-            session.connection.push(frames.get(number, event, session));
+            session.connection.give(frames.get(number, event, session));
         });
         self.stats.events_out_total.add(given);
+        if given > 0 {
+            self.wake_flusher();
+        }
         if let Some(position) = delivery.position() {
             for (cursor, session) in hub.advance(position) {
                 if cursor == position.position {
@@ -169,7 +172,7 @@ impl<'a> LocalFrames<'a> {
         number: usize,
         event: &OutEvent,
         session: &Session<S>,
-    ) -> FrameRef {
+    ) -> &FrameRef {
         let has_local_offset = session.form == Form::TextWithOffset
             && self.delivery.position().is_none()
             && self.suffix.is_some();
@@ -178,19 +181,18 @@ impl<'a> LocalFrames<'a> {
             && !has_local_offset
             && let Some(frame) = self.delivery.frame(session.form, number)
         {
-            return FrameRef::clone(frame);
+            return frame;
         }
         let namespace = session.namespace().as_ptr();
-        let known = self.local.iter().find(|(at, form, name, _)| {
+        let known = self.local.iter().position(|(at, form, name, _)| {
             *at == number && *form == session.form && (is_root || *name == namespace)
         });
-        if let Some((.., frame)) = known {
-            return FrameRef::clone(frame);
-        }
-        let frame = encode(self.delivery, number, event, session, self.suffix);
-        let known = (number, session.form, namespace, FrameRef::clone(&frame));
-        self.local.push(known);
-        frame
+        let at = known.unwrap_or_else(|| {
+            let frame = encode(self.delivery, number, event, session, self.suffix);
+            self.local.push((number, session.form, namespace, frame));
+            self.local.len() - 1
+        });
+        &self.local[at].3
     }
 }
 

@@ -4,6 +4,7 @@
 //! through bounded channels, bytes through the sockets. Nothing here blocks or waits for the store.
 
 mod commands;
+pub(crate) mod pace;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
@@ -25,13 +26,14 @@ use crate::handle::EngineHandle;
 use crate::heartbeat::{Wheel, slot_for};
 use crate::hub::scope::ScopeHub;
 use crate::log::Log;
-use crate::outbox::OutboxLimits;
+use crate::outbox::{Joined, OutboxLimits, Spares};
 use crate::room::{Scope, Sid};
 use crate::service::Service;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::sid::ConnectionId;
 use crate::stats::ShardStats;
+use pace::Pace;
 
 /// What a deadline in the wheel is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,10 @@ pub(crate) struct Shard<S: Service> {
     pub(crate) read_buffer: RefCell<Vec<u8>>,
     /// Connections with something to write at the end of this tick.
     dirty: RefCell<Vec<Rc<Connection<S>>>>,
+    /// Whether a fan-out is written at once or at the end of the tick.
+    pub(crate) pace: Pace,
+    pub(crate) spares: Spares,
+    pub(crate) joined: RefCell<Joined>,
     flusher: RefCell<Option<Waker>>,
     missed: Arc<AtomicBool>,
     root: Arc<str>,
@@ -164,6 +170,9 @@ impl<S: Service> Shard<S> {
             wheel: RefCell::new(Wheel::new(now, slot, horizon)),
             read_buffer: RefCell::new(vec![0; settings.read_buffer_bytes.max(4096)]),
             dirty: RefCell::default(),
+            pace: Pace::default(),
+            spares: Spares::default(),
+            joined: RefCell::default(),
             flusher: RefCell::default(),
             missed: Arc::clone(&inbox.missed),
             root: Arc::from("/"),
@@ -187,6 +196,7 @@ impl<S: Service> Shard<S> {
         if has_slack(sessions.len(), sessions.capacity()) {
             sessions.shrink_to_fit();
         }
+        self.spares.tidy();
     }
 
     pub(crate) fn connection(&self, id: ConnectionId) -> Option<Rc<Connection<S>>> {
@@ -203,6 +213,11 @@ impl<S: Service> Shard<S> {
             return;
         }
         self.dirty.borrow_mut().push(Rc::clone(connection));
+        self.wake_flusher();
+    }
+
+    /// Has the flusher end this tick.
+    pub(crate) fn wake_flusher(&self) {
         if let Some(flusher) = self.flusher.borrow_mut().take() {
             flusher.wake();
         }

@@ -86,12 +86,12 @@ async fn next(
     .await
 }
 
-/// Woken by the first dirty connection of a tick, and so queued behind every task that was ready then.
+/// Woken by the first dirty connection or fan-out of a tick, and so queued behind every task that was ready then.
 async fn flush<S: Service>(shard: Rc<Shard<S>>) {
     let mut batch: Vec<Rc<Connection<S>>> = Vec::new();
     loop {
         poll_fn(|context| {
-            if shard.dirty.borrow().is_empty() {
+            if shard.dirty.borrow().is_empty() && !shard.pace.is_begun() {
                 *shard.flusher.borrow_mut() = Some(context.waker().clone());
                 Poll::Pending
             } else {
@@ -107,6 +107,8 @@ async fn flush<S: Service>(shard: Rc<Shard<S>>) {
             connection.is_dirty.set(false);
             let _ = guard(|| connection.flush());
         }
+        shard.pace.end_tick();
+        shard.joined.borrow_mut().forget();
         // One great fan-out must not keep its memory for ever.
         batch.shrink_to(FLUSHES_A_TURN);
     }

@@ -232,7 +232,9 @@ impl<S: Service> Connection<S> {
             if bytes > 0 && (is_full || is_close) {
                 break;
             }
-            let Some(frame) = outbox.pop() else { break };
+            let Some(frame) = outbox.pop(&self.shard.spares) else {
+                break;
+            };
             let start = body.len();
             if start > 0 {
                 body.push(SEPARATOR);
