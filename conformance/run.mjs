@@ -2,14 +2,16 @@
 //!
 //! In: `--reference`, or `--bin FILE` (relais) and `--engine-example FILE`; or addresses in the environment (README.md).
 //! `--python FILE` is an interpreter that has requirements.txt; without it one is made. `--only GROUP,GROUP` runs some.
-//! Out: node's own report for each group, then one line a group.
+//! Out: node's own report for each group, then one line a group, and one that says whether SPECIFICATIONS.md is held.
 
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { spawn, spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { engineExample, referenceBam, referenceEngine, relais } from './lib/servers.mjs';
+import { complaints, requirements, tests } from './lib/specifications.mjs';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const VENV = process.env.RELAIS_TEST_VENV ?? path.join(HERE, '..', 'target', 'conformance-venv');
@@ -103,11 +105,15 @@ function servers() {
   };
 }
 
+/** Where a group's tests are listed by name, for SPECIFICATIONS.md. */
+const listOf = (group) => path.join(lists, `${group}.jsonl`);
+
 async function runGroup(group, env) {
   const files = filesOf(group.name);
   let code = 0;
   if (files.length > 0) {
     const args = ['--test', '--test-force-exit', '--test-concurrency=2', '--test-reporter=spec', '--test-reporter-destination=stdout'];
+    args.push('--test-reporter=./lib/names.mjs', `--test-reporter-destination=${listOf(group.name)}`);
     code = await run(process.execPath, [...args, ...files], env);
   }
   if (group.python && existsSync(path.join(HERE, group.name, 'python'))) {
@@ -117,6 +123,18 @@ async function runGroup(group, env) {
   return code;
 }
 
+/** Whether each requirement has its tests, when the groups that hold them were run. */
+function specifications() {
+  const files = (options.reference ? ['protocol'] : ['protocol', 'relais']).map(listOf);
+  if (!files.every(existsSync)) return;
+  const rows = requirements(readFileSync(path.join(HERE, 'SPECIFICATIONS.md'), 'utf8'));
+  const wrong = complaints(rows, tests(files), { reference: options.reference });
+  wrong.forEach((sentence) => console.error(`SPECIFICATIONS.md: ${sentence}`));
+  if (wrong.length > 0) process.exitCode = 1;
+  results.push(['specified', wrong.length > 0 ? 'FAILED: see above' : `${rows.length} requirements have their tests`]);
+}
+
+const lists = mkdtempSync(path.join(tmpdir(), 'relais-conformance-names-'));
 const only = options.only?.split(',');
 const running = servers();
 const results = [];
@@ -138,11 +156,13 @@ try {
     if (code !== 0) process.exitCode = 1;
     results.push([group.name, `${code === 0 ? 'passed' : 'FAILED'} in ${((Date.now() - began) / 1000).toFixed(1)} s`]);
   }
+  specifications();
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;
 } finally {
   await running.stop();
+  rmSync(lists, { recursive: true, force: true });
 }
 console.log('');
 for (const [name, result] of results) console.log(`${name.padEnd(10)} ${result}`);

@@ -9,8 +9,8 @@ import { Inbox, within } from './wait.mjs';
 
 export const OP = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 };
 
-/** The bytes of one frame. `length` overrides the declared length; `mask: false` sends it bare. */
-export function frame(opcode, payload = '', { fin = true, mask = true, reserved = 0, length } = {}) {
+/** The bytes of one frame. `length` overrides the declared length, `key` the random mask; `mask: false` sends it bare. */
+export function frame(opcode, payload = '', { fin = true, mask = true, key = randomBytes(4), reserved = 0, length } = {}) {
   const body = Buffer.from(payload);
   const declared = length ?? body.length;
   const head = [(fin ? 0x80 : 0) | (reserved << 4) | opcode];
@@ -23,7 +23,6 @@ export function frame(opcode, payload = '', { fin = true, mask = true, reserved 
     head.push(bit | 127, ...long);
   }
   if (!mask) return Buffer.concat([Buffer.from(head), body]);
-  const key = randomBytes(4);
   const masked = Buffer.from(body.map((byte, at) => byte ^ key[at & 3]));
   return Buffer.concat([Buffer.from(head), key, masked]);
 }
@@ -102,7 +101,7 @@ export class Wire {
       }
       if (this.bytes.length < at + length) return;
       const payload = this.bytes.subarray(at, at + length);
-      this.frames.push({ first: this.bytes[0], fin: this.bytes[0] >= 128, opcode: this.bytes[0] & 15, masked: this.bytes[1] >= 128, payload, text: payload.toString() });
+      this.frames.push({ head: at, first: this.bytes[0], fin: this.bytes[0] >= 128, opcode: this.bytes[0] & 15, masked: this.bytes[1] >= 128, payload, text: payload.toString() });
       this.bytes = this.bytes.subarray(at + length);
     }
   }

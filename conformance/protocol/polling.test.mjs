@@ -2,7 +2,7 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { MAX_PAYLOAD, PING_INTERVAL_MS, PING_TIMEOUT_MS, Polling, SEPARATOR, SLACK_MS, assertRefused } from '../lib/engine.mjs';
+import { MAX_PAYLOAD, PING_INTERVAL_MS, PING_TIMEOUT_MS, Polling, SEPARATOR, SLACK_MS, assertRefused, request } from '../lib/engine.mjs';
 import { eventually, pause, within } from '../lib/wait.mjs';
 
 test('a POST is answered 200 with the word ok', async () => {
@@ -24,6 +24,37 @@ test('binary packets travel as b and base64', async () => {
   await session.post(`4hello${SEPARATOR}bAQIDBA==`);
   assert.deepEqual(await session.packets(), ['4hello', 'bAQIDBA==']);
 });
+
+test('what a poll answers is UTF-8 text, with or without bytes in it', async () => {
+  const session = await Polling.open();
+  await session.post('bAQIDBA==');
+  const response = await session.get();
+  assert.match(response.headers.get('content-type'), /^text\/plain; ?charset=utf-8$/i);
+  assert.equal(await response.text(), 'bAQIDBA==');
+});
+
+test('a POST without a content type is text', async () => {
+  const session = await Polling.open();
+  const posted = await request(session.url, { method: 'POST', body: Buffer.from('4plain') });
+  assert.equal(await posted.text(), 'ok');
+  assert.deepEqual(await session.packets(), ['4plain']);
+});
+
+for (const parameter of ['EIO', 'transport']) {
+  test(`a poll and a POST of a session that leave out ${parameter} are refused with 400`, async () => {
+    const session = await Polling.open();
+    const url = session.url.replace(new RegExp(`${parameter}=[^&]*&`), '');
+    assert.equal((await request(url)).status, 400);
+    assert.equal((await request(url, { method: 'POST', body: '4hello' })).status, 400);
+  });
+}
+
+for (const method of ['GET', 'POST']) {
+  test(`${method} with a session id that nobody has is refused with 400`, async () => {
+    const url = '/engine.io/?EIO=4&transport=polling&sid=abcdefghijklmnopqrst';
+    await assertRefused(await request(url, { method, body: method === 'POST' ? '4hello' : undefined }), 400, 1, 'Session ID unknown');
+  });
+}
 
 test('text of every width of UTF-8 comes back as it was', async () => {
   const session = await Polling.open();

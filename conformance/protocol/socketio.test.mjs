@@ -117,6 +117,14 @@ test('a namespace that was left can be entered again', async () => {
   socket.close();
 });
 
+test('a DISCONNECT is answered by nothing', async () => {
+  const socket = await socketio({ namespaces: ['/', '/custom'] });
+  socket.send('41/custom,');
+  socket.send('421["message-with-ack","next"]');
+  assert.equal(await socket.next(), '431["next"]');
+  socket.close();
+});
+
 test('the same over long-polling: CONNECT, event, ack, attachments', async () => {
   const session = await Polling.open('/socket.io/');
   await session.post('40');
@@ -153,6 +161,7 @@ for (const [what, packets] of [
   ['whose payload is not JSON', ['42["message",']],
   ['whose array is empty', ['42[]']],
   ['whose name is no text', ['42[{}]']],
+  ['that acknowledges with no array', ['431{"no":"array"}']],
   ['with an ack id that is no number', ['42abc["message-with-ack",1]']],
   ['whose attachment count is no number', ['45x-["message",{"_placeholder":true,"num":0}]']],
   ['with attachments but no dash', ['451["message",{"_placeholder":true,"num":0}]']],
@@ -181,6 +190,19 @@ test('an event before CONNECT closes the connection', async () => {
   socket.send('42["message",1]');
   await socket.assertCloses();
 });
+
+for (const [what, packet] of [
+  ['an ack', '431[]'],
+  ['a DISCONNECT', '41'],
+  ['an event of another namespace', '42/custom,["message",1]'],
+  ['an event with attachments', '450-["message",1]'],
+]) {
+  test(`${what} before CONNECT closes the connection`, async () => {
+    const socket = await Socket.open('/socket.io/');
+    socket.send(packet);
+    await socket.assertCloses();
+  });
+}
 
 test('CONNECT with a payload that is no object closes the connection', async () => {
   const socket = await Socket.open('/socket.io/');

@@ -121,13 +121,63 @@ test('a poll that is refused is told not to be stored anywhere', async () => {
   await assertRefused(response, 400, 1, 'Session ID unknown');
 });
 
-test('a handshake over HTTP/1.0 or with a bad WebSocket version is refused, not upgraded', async () => {
-  const lines = handshake('/engine.io/?EIO=4&transport=websocket', HOST).map((line) => line.replace('Version: 13', 'Version: 8'));
+// The reference takes both for an event, and an ack, of nothing.
+for (const [what, packet] of [
+  ['an event', '42'],
+  ['an ack', '431'],
+]) {
+  test(`${what} without a payload closes the connection`, async () => {
+    const socket = await socketio();
+    socket.send(packet);
+    await socket.assertCloses();
+  });
+}
+
+// The reference accepts all of them.
+for (const [what, change] of [
+  ['over HTTP/1.0', (lines) => lines.map((line) => line.replace('HTTP/1.1', 'HTTP/1.0'))],
+  ['without a host', (lines) => lines.filter((line) => !line.startsWith('Host:'))],
+  ['with two hosts', (lines) => [...lines, 'Host: elsewhere.example']],
+  ['of version 8, which is older than the RFC', (lines) => lines.map((line) => line.replace('Version: 13', 'Version: 8'))],
+]) {
+  test(`a WebSocket handshake ${what} is refused, not upgraded`, async () => {
+    const wire = await Wire.request(ENGINE_URL, change(handshake('/engine.io/?EIO=4&transport=websocket', HOST)));
+    const { status } = await within(wire.head, 'an answer');
+    assert.ok(status >= 400 && status < 500, String(status));
+    wire.end();
+  });
+}
+
+// The reference says 400 and lists version 8 as well.
+test('a handshake of another version is answered 426 with the version that is spoken', async () => {
+  const lines = handshake('/engine.io/?EIO=4&transport=websocket', HOST).map((line) => line.replace('Version: 13', 'Version: 99'));
   const wire = await Wire.request(ENGINE_URL, lines);
-  const { status } = await within(wire.head, 'an answer');
-  assert.ok(status >= 400 && status < 500, String(status));
+  const { status, headers } = await within(wire.head, 'an answer');
+  assert.deepEqual([status, headers.get('sec-websocket-version'), headers.get('upgrade')], [426, '13', 'websocket']);
   wire.end();
 });
+
+// The reference has nothing there for plain HTTP.
+test('plain HTTP to a WebSocket address is answered 426 with what it should upgrade to', async () => {
+  const response = await request('/__echo');
+  assert.equal(response.status, 426);
+  assert.equal(response.headers.get('upgrade'), 'websocket');
+  assert.equal(response.headers.get('sec-websocket-version'), '13');
+});
+
+// The reference reads them.
+for (const [what, head] of [
+  ['five bytes in two bytes', [0x81, 0x80 | 126, 0, 5]],
+  ['five bytes in eight bytes', [0x81, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0, 5]],
+  ['a length with its highest bit set', [0x81, 0x80 | 127, 0x80, 0, 0, 0, 0, 0, 0, 5]],
+]) {
+  test(`a frame that writes ${what} closes with 1002`, async () => {
+    const wire = await Wire.open(ENGINE_URL, '/__echo');
+    wire.send(Buffer.from([...head, 0, 0, 0, 0]), Buffer.from('hello'));
+    assert.equal(await wire.closeCode(), 1002);
+    wire.end();
+  });
+}
 
 test('thirty connections that come and go at once leave nothing that disturbs the next', async () => {
   for (let round = 0; round < 3; round += 1) {

@@ -9,6 +9,7 @@
     reason = "a task runner speaks to the one who called it"
 )]
 
+mod autobahn;
 mod conformance;
 mod steps;
 mod tasks;
@@ -60,6 +61,11 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// The Autobahn test suite for WebSocket against the engine's echo, as a table
+    Autobahn {
+        /// Patterns of cases, such as '6.*' [default: all]
+        cases: Vec<String>,
+    },
     /// Measure beside other servers; everything after `bench` goes to the load generator in bench/
     Bench {
         /// For the load generator [default: compare]
@@ -89,6 +95,7 @@ fn main() -> ExitCode {
             reference,
             arguments,
         } => conformance::run(&workspace, reference, &arguments),
+        Task::Autobahn { cases } => autobahn::run(&workspace, &cases),
         Task::Bench { arguments } => tasks::bench(&workspace, &arguments),
         Task::Docs => tasks::docs(&workspace),
         Task::Fuzz { name, seconds } => tasks::fuzz(&workspace, &name, seconds),

@@ -260,6 +260,8 @@ fn requests_that_are_none_are_refused_with_their_code() {
             false,
             E::BadRequest,
         ),
+        // A version is a part of every request, not of the first alone.
+        ("transport=polling&sid=s", true, false, E::BadRequest),
         ("", true, false, E::TransportUnknown),
         ("EIO=4", true, false, E::TransportUnknown),
         ("EIO=4&transport=abc", true, false, E::TransportUnknown),

@@ -110,19 +110,19 @@ impl<S: Service> Connection<S> {
             }
             (Body::Ack(ack), Some(session)) => session.acked(ack.id, ack.args.raw(), attachments),
             (Body::Disconnect, Some(session)) => session.client_left(),
-            // The session may have been ended by us while this was on its way.
-            (Body::Ack(_) | Body::Disconnect, None) => {}
             (Body::Connect(_), Some(_)) => {
                 self.violation(CloseCode::PROTOCOL_ERROR, "connected already");
             }
-            (Body::Event(_), None) => self.event_without_session(packet.namespace),
+            (Body::Event(_) | Body::Ack(_) | Body::Disconnect, None) => {
+                self.packet_without_session(packet.namespace);
+            }
         }
     }
 
-    /// An event before CONNECT breaks the protocol; one that crossed our DISCONNECT does not.
-    fn event_without_session(self: &Rc<Self>, namespace: &str) {
+    /// Anything before CONNECT breaks the protocol; what crossed our DISCONNECT does not.
+    fn packet_without_session(self: &Rc<Self>, namespace: &str) {
         if !self.left.borrow().iter().any(|left| **left == *namespace) {
-            self.violation(CloseCode::PROTOCOL_ERROR, "event before CONNECT");
+            self.violation(CloseCode::PROTOCOL_ERROR, "packet before CONNECT");
         }
     }
 

@@ -11,7 +11,7 @@ use std::hash::BuildHasher;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, header};
+use http::{HeaderMap, Method, Request, Response, Version, header};
 use hyper::body::Body;
 use relais_protocol::engineio::{self, Handshake, HandshakeError, Query};
 
@@ -40,6 +40,9 @@ impl EngineHandle {
         // Only a POST has a body of interest; without it the rest is `Sync`, as futures that borrow it across a wait must be.
         let (parts, body) = request.into_parts();
         let request = Request::from_parts(parts, ());
+        if !names_one_host(&request) {
+            return response::refusal(HandshakeError::BadRequest);
+        }
         if endpoint.wire == Wire::WebSocket {
             return websocket::open(self, request, endpoint, peer).await;
         }
@@ -112,4 +115,10 @@ impl EngineHandle {
             query: request.uri().query().unwrap_or("").to_owned(),
         }
     }
+}
+
+/// Since version 1.1 every request names its host, once (RFC 9112 section 3.2).
+fn names_one_host(request: &Request<()>) -> bool {
+    let count = request.headers().get_all(header::HOST).iter().count();
+    count == 1 || (count == 0 && request.version() < Version::HTTP_11)
 }

@@ -48,7 +48,7 @@ pub(super) fn unavailable() -> Response<ResponseBody> {
     response
 }
 
-/// A plain WebSocket endpoint was asked for something else.
+/// Something else than a WebSocket of version 13 was asked for where only that will do.
 pub(super) fn upgrade_required() -> Response<ResponseBody> {
     let mut response = with(
         StatusCode::UPGRADE_REQUIRED,
@@ -56,6 +56,7 @@ pub(super) fn upgrade_required() -> Response<ResponseBody> {
         Bytes::from_static(b"upgrade required"),
     );
     let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(
         header::SEC_WEBSOCKET_VERSION,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use relais_protocol::engineio::HandshakeError;
@@ -31,11 +31,12 @@ pub(super) async fn open(
     endpoint: Endpoint,
     peer: SocketAddr,
 ) -> Response<ResponseBody> {
-    let Some(switch) = switching(&request) else {
-        return match endpoint.wire {
-            Wire::WebSocket if !is_upgrade(request.headers()) => response::upgrade_required(),
-            _ => response::refusal(HandshakeError::BadRequest),
-        };
+    if endpoint.wire == Wire::WebSocket && !is_upgrade(request.headers()) {
+        return response::upgrade_required();
+    }
+    let switch = match switching(&request) {
+        Ok(switch) => switch,
+        Err(refused) => return refused.response(),
     };
     if !engine.admit() {
         return response::unavailable();
@@ -68,8 +69,9 @@ pub(super) async fn upgrade(
     mut request: Request<()>,
     id: ConnectionId,
 ) -> Response<ResponseBody> {
-    let Some(switch) = switching(&request) else {
-        return response::refusal(HandshakeError::BadRequest);
+    let switch = match switching(&request) {
+        Ok(switch) => switch,
+        Err(refused) => return refused.response(),
     };
     let Some(commands) = engine.port(id.shard()).map(|port| port.commands.clone()) else {
         return response::refusal(HandshakeError::SessionUnknown);
@@ -99,27 +101,52 @@ pub(super) async fn upgrade(
     switch
 }
 
-/// The 101; `None` when the request is no opening handshake of version 13.
-fn switching(request: &Request<()>) -> Option<Response<ResponseBody>> {
-    let headers = request.headers();
-    let is_current = headers
-        .get(header::SEC_WEBSOCKET_VERSION)
-        .is_some_and(|version| version == "13");
-    if request.method() != Method::GET || !is_upgrade(headers) || !is_current {
-        return None;
+/// Why a request is no opening handshake.
+enum Refused {
+    BadRequest,
+    /// The client learns which version would do.
+    Version,
+}
+
+impl Refused {
+    fn response(self) -> Response<ResponseBody> {
+        match self {
+            Self::BadRequest => response::refusal(HandshakeError::BadRequest),
+            Self::Version => response::upgrade_required(),
+        }
     }
-    let key = headers
-        .get(header::SEC_WEBSOCKET_KEY)
+}
+
+/// The 101 for an opening handshake of version 13 (RFC 6455 section 4.2.1).
+fn switching(request: &Request<()>) -> Result<Response<ResponseBody>, Refused> {
+    let headers = request.headers();
+    let is_get = request.method() == Method::GET && request.version() >= Version::HTTP_11;
+    if !is_get || !is_upgrade(headers) {
+        return Err(Refused::BadRequest);
+    }
+    match only(headers, &header::SEC_WEBSOCKET_VERSION) {
+        Some(version) if version == "13" => {}
+        Some(_) => return Err(Refused::Version),
+        None => return Err(Refused::BadRequest),
+    }
+    let key = only(headers, &header::SEC_WEBSOCKET_KEY)
         .and_then(|key| key.to_str().ok())
         .and_then(|key| accept_key(key).ok())
-        .and_then(|accept| HeaderValue::from_str(&accept).ok())?;
+        .and_then(|accept| HeaderValue::from_str(&accept).ok())
+        .ok_or(Refused::BadRequest)?;
     let mut response = Response::new(Full::new(Bytes::new()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::SEC_WEBSOCKET_ACCEPT, key);
-    Some(response)
+    Ok(response)
+}
+
+/// The value of a header that may stand there once.
+fn only<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 /// Takes the socket out of hyper, with what it had read ahead.

@@ -122,7 +122,8 @@ impl HandshakeError {
 /// Dart clients do that.
 ///
 /// # Errors
-/// [`HandshakeError`], in the reference server's order: transport, then (without a sid) method, upgrade, version.
+/// [`HandshakeError`], in the reference server's order: transport, then (without a sid) method, upgrade, version. Of a request with a
+/// sid, another version than the session's is a bad request.
 pub fn handshake<'a>(
     query: &Query<'a>,
     is_get: bool,
@@ -139,7 +140,8 @@ pub fn handshake<'a>(
         named
     };
     if let Some(sid) = &query.sid {
-        if transport == Transport::WebSocket && !is_upgrade {
+        let is_other_version = query.eio.as_deref() != Some("4");
+        if is_other_version || (transport == Transport::WebSocket && !is_upgrade) {
             return Err(HandshakeError::BadRequest);
         }
         return Ok(Handshake::Resume {
