@@ -72,6 +72,22 @@ async fn a_barrier_waits_for_all_before_it_and_holds_all_behind_it() {
 }
 
 #[tokio::test]
+async fn a_barrier_behind_a_command_runs_when_that_is_done_though_nothing_else_happens() {
+    let server = Server::start(settings(1)).await;
+    let (mut client, _) = Client::connect(server.address, "{}").await;
+    client.send(r#"420["pipe","send"]"#).await;
+    client.send(r#"421["barrier","join"]"#).await;
+    // Both were taken when the pong comes.
+    client.send_frame(0x89, b"").await;
+    while client.next().await != Incoming::Pong {}
+    server.service.release("send");
+    assert_eq!(client.text().await, r#"430["send"]"#);
+    server.service.noted("begin join").await;
+    server.service.release("join");
+    assert_eq!(client.text().await, r#"431["join"]"#);
+}
+
+#[tokio::test]
 async fn behind_a_barrier_reading_stops_and_nothing_is_lost() {
     let mut small = settings(1);
     small.held_max = 4;

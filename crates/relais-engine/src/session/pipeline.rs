@@ -243,8 +243,8 @@ impl<S: Service> Session<S> {
         let session = self;
         loop {
             session.poll_entries(context);
-            session.answer_in_order();
-            if session.admit() {
+            // A barrier that has come to the front was not polled yet, and nobody but us would wake for it.
+            if session.answer_in_order() || session.admit() {
                 continue;
             }
             let mut pipeline = session.pipeline.borrow_mut();
@@ -306,13 +306,14 @@ impl<S: Service> Session<S> {
         }
     }
 
-    /// Acks leave in the order of their events.
-    fn answer_in_order(&self) {
+    /// Acks leave in the order of their events. True: a barrier is at the front now that was behind something.
+    fn answer_in_order(&self) -> bool {
+        let mut has_answered = false;
         loop {
             let (ack, reply) = {
                 let mut pipeline = self.pipeline.borrow_mut();
                 let Some(pipeline) = pipeline.as_mut() else {
-                    return;
+                    return false;
                 };
                 match pipeline.entries.front_mut() {
                     Some(Entry {
@@ -325,9 +326,14 @@ impl<S: Service> Session<S> {
                         pipeline.has_barrier &= !pipeline.entries.is_empty();
                         done
                     }
-                    _ => return,
+                    Some(_) => {
+                        let is_alone = pipeline.entries.len() == 1;
+                        return has_answered && is_alone && pipeline.has_barrier;
+                    }
+                    None => return false,
                 }
             };
+            has_answered = true;
             self.answer(ack, reply);
         }
     }

@@ -87,7 +87,10 @@ impl TestService {
             if released.0.contains(name) {
                 return Poll::Ready(());
             }
-            released.1.push(context.waker().clone());
+            // Woken once for a release, as a channel would: a second wake could hide that somebody waits for none.
+            if !released.1.iter().any(|one| one.will_wake(context.waker())) {
+                released.1.push(context.waker().clone());
+            }
             Poll::Pending
         })
         .await;
