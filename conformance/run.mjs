@@ -23,6 +23,7 @@ const GROUPS = [
   { name: 'clients', needs: ['engine'], python: true },
   { name: 'dart', needs: ['engine', 'bam'] },
   { name: 'bam', needs: ['bam'], python: true },
+  { name: 'relay', needs: ['bin'], beyond: true },
   { name: 'crash', needs: ['bin'], beyond: true },
 ];
 

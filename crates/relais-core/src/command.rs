@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use crate::event::{Facts, Person};
@@ -88,13 +89,37 @@ pub struct NewMessage {
     pub reply_to: Option<Id>,
 }
 
+/// Something to pass on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NewRelay {
+    /// The wire name, chosen by the sender where the app file allows it.
+    pub event: Arc<str>,
+    /// The data itself. Attachments stand in it as `{"_placeholder":true,"num":0}`.
+    pub data: Value,
+    /// Binary attachments, in the order of their numbers; only where it is not durable.
+    pub attachments: Vec<Bytes>,
+    /// To whom.
+    pub to: Vec<AudienceKey>,
+    /// Those of its rooms that the app file names after the asking user (`author:{actor}`). Nobody else's word decided that, so the
+    /// user need not be in them.
+    pub own: Vec<RoomKey>,
+    /// Stored and replayed, or at most once.
+    pub durable: bool,
+    /// Whether the answer counts who was reached, which takes a look at each of them.
+    pub counts: bool,
+}
+
 /// Everything that can be asked of the core.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Enter a room with this session. Reply: `room`, `online`, `lastSeq`.
+    /// Enter a room with this session. Reply: `room` and, where asked for, `online`, `lastSeq`.
     JoinRoom {
         /// Which room.
         room: RoomKey,
+        /// Whether the answer lists who is in the room, which takes a look at each of them.
+        with_online: bool,
+        /// Whether the answer has the newest message's number, which is a read of the store.
+        with_last_seq: bool,
     },
     /// Leave a room with this session.
     LeaveRoom {
@@ -171,17 +196,8 @@ pub enum Command {
         /// 1 to 100.
         limit: u32,
     },
-    /// Send `data` under the wire event `event` to an audience. Reply: `delivered`/`recipients`, `online`.
-    Relay {
-        /// The wire name, chosen by the sender where the app file allows it.
-        event: Arc<str>,
-        /// The data itself.
-        data: Value,
-        /// To whom.
-        to: Vec<AudienceKey>,
-        /// Stored and replayed, or at most once.
-        durable: bool,
-    },
+    /// Pass something on to an audience. Reply, where it counts: `delivered`/`recipients`, `online`.
+    Relay(NewRelay),
     /// Numbers about the tenant. Reply: the counters that HTTP statistics map.
     Stats,
     /// An operation of a capability that a later version brings; answers `UNAVAILABLE`.
@@ -197,7 +213,7 @@ impl Command {
     /// The room that the command is about, where there is one.
     pub fn room(&self) -> Option<&RoomKey> {
         match self {
-            Command::JoinRoom { room }
+            Command::JoinRoom { room, .. }
             | Command::LeaveRoom { room }
             | Command::RoomOnline { room }
             | Command::AddMember { room, .. }
@@ -213,7 +229,7 @@ impl Command {
             Command::SetPresence { .. }
             | Command::GetPresence { .. }
             | Command::ListPresence { .. }
-            | Command::Relay { .. }
+            | Command::Relay(_)
             | Command::Stats
             | Command::Unavailable { .. } => None,
         }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -119,6 +120,8 @@ pub struct Event {
     pub audience: Option<Audience>,
     /// The facts.
     pub body: Facts,
+    /// Binary attachments of a volatile relay, in the order of the numbers in its data. Never stored.
+    pub attachments: Vec<Bytes>,
 }
 
 impl Event {
@@ -134,6 +137,7 @@ impl Event {
             takes_seq: None,
             audience: None,
             body,
+            attachments: Vec::new(),
         }
     }
 }

@@ -15,7 +15,7 @@
 //!
 //! | command | reply |
 //! |---|---|
-//! | `JoinRoom` | `room online lastSeq` (`online`: a list of [`someone`]) |
+//! | `JoinRoom` | `room` and, where asked for, `online lastSeq` (`online`: a list of [`someone`]) |
 //! | `LeaveRoom` | `room` |
 //! | `RoomOnline` | `room users count` |
 //! | `AddMember`, `RemoveMember` | `room userId` |
@@ -27,7 +27,7 @@
 //! | `SetPresence` | [`presence`] |
 //! | `GetPresence` | `userId online status lastSeen?` and, where known, `userName customStatus` |
 //! | `ListPresence` | `users hasMore` |
-//! | `Relay` | `recipients` and `delivered` (both: connected sessions that were addressed), `online` (whether an addressed user, or anybody, is) |
+//! | `Relay` | where it counts: `recipients` and `delivered` (both: connected sessions that were addressed), `online` (whether an addressed user, or anybody, is) |
 //! | `Stats` | `activeConnections totalConnections connectedUsers rooms messagesPerMinute uptimeSeconds` |
 
 use serde_json::{Value, json};

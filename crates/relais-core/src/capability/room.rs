@@ -101,13 +101,17 @@ pub fn join(
     })
 }
 
-/// The answer to a join, once the session is in the room: `{room, online, lastSeq}`.
-pub fn joined(room: &RoomKey, online: &[Shown], last_seq: Seq) -> Facts {
-    facts::object(json!({
-        "room": facts::room(room),
-        "online": facts::people(online),
-        "lastSeq": last_seq.0,
-    }))
+/// The answer to a join, once the session is in the room: `{room, online?, lastSeq?}`.
+pub fn joined(room: &RoomKey, online: Option<&[Shown]>, last_seq: Option<Seq>) -> Facts {
+    let mut facts = Facts::new();
+    facts.insert("room".into(), facts::room(room));
+    if let Some(online) = online {
+        facts.insert("online".into(), facts::people(online));
+    }
+    if let Some(seq) = last_seq {
+        facts.insert("lastSeq".into(), seq.0.into());
+    }
+    facts
 }
 
 /// A session leaves a room that it has joined.

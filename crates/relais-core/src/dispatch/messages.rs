@@ -1,18 +1,16 @@
-//! Messages, typing and relays through the door: what is loaded for them, and how often they are decided.
+//! Messages and typing through the door: what is loaded for them, and how often they are decided.
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::settle::{Refused, Settled, What, store_error, too_many_conflicts};
-use super::tenant::{Tenant, held, read};
-use super::{DECISIONS_MAX, Dispatcher, relay};
+use super::tenant::{Tenant, held};
+use super::{DECISIONS_MAX, Dispatcher};
 use crate::capability::room::{JoinPolicy, may_participate};
 use crate::capability::{Standing, message, typing};
 use crate::command::{Actor, Invocation, NewMessage, SeqRange};
 use crate::error::Error;
 use crate::event::{Facts, Message};
-use crate::ids::{AudienceKey, Conversation, RoomKey, Seq, UserId};
+use crate::ids::{Conversation, Seq, UserId};
 use crate::ports::{Change, Membership};
 
 impl Dispatcher {
@@ -144,39 +142,6 @@ impl Dispatcher {
             false => typing.stop(conversation, &person.id),
         });
         Ok(typing::reply(active))
-    }
-
-    pub(super) async fn relay(
-        &self,
-        tenant: &Tenant,
-        invocation: &Invocation,
-        event: &Arc<str>,
-        data: &Value,
-        to: &[AudienceKey],
-        durable: bool,
-    ) -> Result<Facts, Error> {
-        let mut open: Vec<&RoomKey> = Vec::new();
-        if matches!(invocation.actor, Actor::User(_)) {
-            for room in relay::rooms(to).take(relay::ADDRESSEES_MAX) {
-                let (standing, _) = self.standing(tenant, invocation, room).await?;
-                let over_http = super::rooms::session(invocation).is_none();
-                if standing == Standing::Joined || (standing == Standing::Participant && over_http)
-                {
-                    open.push(room);
-                }
-            }
-        }
-        let in_room = |room: &RoomKey| open.contains(&room);
-        let outcome = relay::send(invocation, event, data, to, durable, in_room)?;
-        match self.settle(tenant, outcome, invocation.now).await {
-            Ok(_) => {}
-            Err(Refused::Conflict) => return Err(too_many_conflicts()),
-            Err(Refused::Error(error)) => return Err(error),
-        }
-        let roster = read(&tenant.roster);
-        let recipients = roster.reach(to);
-        let online = recipients > 0 || relay::users(to).any(|user| roster.user(user).is_some());
-        Ok(relay::sent(recipients, online))
     }
 
     /// How the one who asks stands to a conversation. A direct one is its two people's: their capability checks that.

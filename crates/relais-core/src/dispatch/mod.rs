@@ -6,14 +6,16 @@
 //! [`Dispatcher::disconnect`]; time passes through [`Dispatcher::tick`]. One dispatcher serves one application, all its
 //! tenants. It knows no wire name, no socket and no clock.
 //!
-//! Promise to the engine: a [`Command::SendMessage`] from a session that has joined the room of a tenant in use has been
-//! handed to the store when its future was polled once, so messages polled one after the other are committed in that order.
+//! Promise to the engine: a [`Command::SendMessage`] or durable [`Command::Relay`] from a session that has joined the room of a
+//! tenant in use has been handed to the store when its future was polled once, so those polled one after the other are committed
+//! in that order.
 //!
 //! A future of this file should be driven to its end. When one is dropped after its commit, what is committed stays,
 //! and what should follow it (hub, roster) is only put right by the next resume.
 
 mod messages;
 mod presences;
+mod relays;
 mod rooms;
 mod sessions;
 mod settle;
@@ -23,7 +25,6 @@ mod tenant;
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
-use crate::capability::relay;
 use crate::capability::room::RoomPolicy;
 use crate::capability::roster;
 use crate::command::{Command, Invocation};
@@ -82,58 +83,59 @@ impl Dispatcher {
 
     /// Decides and carries out one command. The answer has facts under the core's names, listed in
     /// [`facts`](crate::capability::facts).
-    pub async fn dispatch(&self, invocation: Invocation) -> Result<Facts, Error> {
+    pub async fn dispatch(&self, mut invocation: Invocation) -> Result<Facts, Error> {
         let tenant = self.open(&invocation.tenant, invocation.now).await?;
-        match &invocation.command {
-            Command::SendMessage(new) => self.send(&tenant, &invocation, new).await,
-            Command::JoinRoom { room } => self.join(&tenant, &invocation, room).await,
-            Command::LeaveRoom { room } => self.leave(&tenant, &invocation, room).await,
-            Command::RoomOnline { room } => self.room_online(&tenant, &invocation, room).await,
+        // Taken out, so that what is passed on is moved and never copied. No capability looks at it again.
+        let command = std::mem::replace(&mut invocation.command, Command::Stats);
+        match command {
+            Command::SendMessage(new) => self.send(&tenant, &invocation, &new).await,
+            Command::JoinRoom {
+                room,
+                with_online,
+                with_last_seq,
+            } => {
+                self.join(&tenant, &invocation, &room).await?;
+                self.joined(&tenant, &room, with_online, with_last_seq)
+                    .await
+            }
+            Command::LeaveRoom { room } => self.leave(&tenant, &invocation, &room).await,
+            Command::RoomOnline { room } => self.room_online(&tenant, &invocation, &room).await,
             Command::AddMember { room, user } => {
-                self.add_member(&tenant, &invocation, room, user).await
+                self.add_member(&tenant, &invocation, &room, &user).await
             }
             Command::RemoveMember { room, user } => {
-                self.remove_member(&tenant, &invocation, room, user).await
+                self.remove_member(&tenant, &invocation, &room, &user).await
             }
-            Command::ListMembers { room } => self.members(&tenant, &invocation, room).await,
+            Command::ListMembers { room } => self.members(&tenant, &invocation, &room).await,
             Command::History {
                 conversation,
                 channel,
                 range,
                 limit,
             } => {
-                let channel = channel.clone();
-                self.history(&tenant, &invocation, conversation, channel, *range, *limit)
+                self.history(&tenant, &invocation, &conversation, channel, range, limit)
                     .await
             }
             Command::MarkRead { conversation, seq } => {
-                self.mark_read(&tenant, &invocation, conversation, *seq)
+                self.mark_read(&tenant, &invocation, &conversation, seq)
                     .await
             }
             Command::Typing {
                 conversation,
                 active,
             } => {
-                self.typing(&tenant, &invocation, conversation, *active)
+                self.typing(&tenant, &invocation, &conversation, active)
                     .await
             }
             Command::SetPresence {
                 status,
                 custom_status,
-            } => self.set_presence(&tenant, &invocation, status, custom_status.as_deref()),
-            Command::GetPresence { user } => self.get_presence(&tenant, &invocation, user).await,
+            } => self.set_presence(&tenant, &invocation, &status, custom_status.as_deref()),
+            Command::GetPresence { user } => self.get_presence(&tenant, &invocation, &user).await,
             Command::ListPresence { before, limit } => {
-                Ok(self.list_presence(&tenant, before.as_ref(), *limit))
+                Ok(self.list_presence(&tenant, before.as_ref(), limit))
             }
-            Command::Relay {
-                event,
-                data,
-                to,
-                durable,
-            } => {
-                self.relay(&tenant, &invocation, event, data, to, *durable)
-                    .await
-            }
+            Command::Relay(relay) => self.relay(&tenant, &invocation, relay).await,
             Command::Stats => Ok(tenant.stats(invocation.now.monotonic).facts()),
             Command::Unavailable { operation, .. } => {
                 let text = format!("unable to do {operation}; it is not available yet");

@@ -58,23 +58,23 @@ impl Dispatcher {
         tenant: &Tenant,
         invocation: &Invocation,
         room: &RoomKey,
-    ) -> Result<Facts, Error> {
+    ) -> Result<(), Error> {
         let unable = "unable to join room; it needs a session";
         let session = session(invocation).ok_or_else(|| Error::new(Code::InvalidState, unable))?;
         for _ in 0..DECISIONS_MAX {
             let removals = tenant.removals.load(Ordering::SeqCst);
             let (standing, loaded) = self.standing(tenant, invocation, room).await?;
             if standing == Standing::Joined {
-                return self.joined(tenant, room).await;
+                return Ok(());
             }
             let loaded = loaded.unwrap_or(Membership::Unknown);
             let rooms = read(&tenant.roster).room_count(session);
             let outcome = room::join(invocation, session, room, standing, loaded, rooms)?;
             match self.settle(tenant, outcome, invocation.now).await {
                 Ok(_) => {
-                    self.after_removals(tenant, invocation, room, removals)
-                        .await?;
-                    return self.joined(tenant, room).await;
+                    return self
+                        .after_removals(tenant, invocation, room, removals)
+                        .await;
                 }
                 Err(Refused::Conflict) => {}
                 Err(Refused::Error(error)) => return Err(error),
@@ -129,12 +129,23 @@ impl Dispatcher {
     }
 
     /// The session is in the hub's room by now, so nothing falls between the last seq and what it will be sent.
-    async fn joined(&self, tenant: &Tenant, room: &RoomKey) -> Result<Facts, Error> {
-        let conversation = Conversation::Room(room.clone());
-        let last_seq = tenant.store.last_seq(&conversation).await;
-        let last_seq = last_seq.map_err(store_error)?;
-        let online = read(&tenant.roster).online_in(room);
-        Ok(room::joined(room, &online, last_seq))
+    pub(super) async fn joined(
+        &self,
+        tenant: &Tenant,
+        room: &RoomKey,
+        with_online: bool,
+        with_last_seq: bool,
+    ) -> Result<Facts, Error> {
+        let last_seq = match with_last_seq {
+            true => {
+                let conversation = Conversation::Room(room.clone());
+                let last_seq = tenant.store.last_seq(&conversation).await;
+                Some(last_seq.map_err(store_error)?)
+            }
+            false => None,
+        };
+        let online = with_online.then(|| read(&tenant.roster).online_in(room));
+        Ok(room::joined(room, online.as_deref(), last_seq))
     }
 
     pub(super) async fn leave(

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::command::{Asker, Request};
+use super::command::Asker;
 use super::mistake::suggestion;
 use super::reader::Table;
+use super::request::Request;
 use super::rooms::Rooms;
 use super::rule::{Compiler, Rule};
 use super::schema::{FIELDS_MAX, Fields};

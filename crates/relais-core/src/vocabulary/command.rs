@@ -1,4 +1,4 @@
-//! From a checked payload to a command, and from the command's reply back to the app's words.
+//! From a checked payload to a command.
 //!
 //! In go a [`Rule`] and its [`Values`], out comes a [`Request`]: the command, and how to answer it. Nothing is looked up
 //! by name here: sources are indexes, operations are a [`Verb`].
@@ -10,19 +10,18 @@ use serde_json::{Map, Value};
 
 use super::catalogue::Takes;
 use super::places::{Place, RoomId};
+use super::request::{Answer, Request};
 use super::rooms::{ROOM_BYTES_MAX, Rooms};
 use super::rule::{Rule, Source};
 use super::schema::Values;
-use super::server::render;
-use super::view::View;
-use crate::command::{Actor, Command, NewMessage, SeqRange};
+use crate::command::{Actor, Command, NewMessage, NewRelay, SeqRange};
 use crate::error::{Code, Error};
-use crate::event::Facts;
 use crate::ids::{AudienceKey, Conversation, Id, RoomKey, Seq, UserId};
-use crate::limit::Rate;
 
 /// Messages or users in a page, unless the client says otherwise.
 const PAGE_DEFAULT: u32 = 50;
+/// Facts of a relay's reply that cost a look at everyone who was reached.
+const RELAY_COUNTS: [&str; 3] = ["recipients", "delivered", "online"];
 
 /// Who asks, as far as making a command needs it.
 #[derive(Clone, Copy, Debug)]
@@ -82,63 +81,6 @@ impl Verb {
     }
 }
 
-/// A command out of the outside world, and how its reply goes back.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// What is asked.
-    pub command: Command,
-    rule: Arc<Rule>,
-    rooms: Arc<Rooms>,
-}
-
-impl Request {
-    /// The client event's name, or the route.
-    pub fn subject(&self) -> &Arc<str> {
-        &self.rule.subject
-    }
-
-    /// The event's own limit for a user, besides the session's.
-    pub fn limit(&self) -> Option<&Rate> {
-        self.rule.limit.as_ref()
-    }
-
-    /// The ack: `{"success":true, …}` with what `reply` of the app file says.
-    pub fn ack(&self, facts: &Facts) -> String {
-        let mut out = Vec::with_capacity(256);
-        out.extend_from_slice(br#"{"success":true"#);
-        if let Some(reply) = &self.rule.reply {
-            reply.write_fields(&self.view(facts), &mut out);
-        }
-        out.push(b'}');
-        String::from_utf8(out).expect("shapes and values are written as UTF-8")
-    }
-
-    /// The body of an HTTP answer: the `reply` of the app file, or `{"success":true}` where it says nothing.
-    pub fn body(&self, facts: &Facts) -> String {
-        match &self.rule.reply {
-            Some(reply) => render(reply, &self.view(facts)),
-            None => r#"{"success":true}"#.to_owned(),
-        }
-    }
-
-    /// The event that carries the reply to the asking session besides the ack, where the app file wants one.
-    pub fn answer(&self, facts: &Facts) -> Option<(Arc<str>, String)> {
-        let name = self.rule.answer.clone()?;
-        let data = match &self.rule.reply {
-            Some(reply) => render(reply, &self.view(facts)),
-            None => "{}".to_owned(),
-        };
-        Some((name, data))
-    }
-
-    fn view<'v>(&'v self, facts: &'v Facts) -> View<'v> {
-        View {
-            room: self.command.room(),
-            ..View::of_facts(&self.rooms, facts)
-        }
-    }
-}
-
 impl Rule {
     /// Whether this actor's role may. Relations in `also` are proved by the capability that knows the thing.
     pub(super) fn permit(&self, actor: &Actor) -> Result<(), Error> {
@@ -166,16 +108,27 @@ impl Rule {
         asker: Asker<'_>,
         values: &Values<'_>,
     ) -> Result<Request, Error> {
-        Ok(Request {
-            command: Reading {
-                rule: self,
-                asker,
-                values,
-            }
-            .command()?,
+        let command = Reading {
+            rule: self,
+            asker,
+            values,
+        }
+        .command()?;
+        let room = match &self.reply {
+            Some(_) => command.room().cloned(),
+            None => None,
+        };
+        let answer = Answer {
             rule: self.clone(),
             rooms: rooms.clone(),
-        })
+            room,
+        };
+        Ok(Request { command, answer })
+    }
+
+    pub(super) fn refuse(&self, problem: &str) -> Error {
+        let text = format!("unable to take \"{}\"; {problem}", self.subject);
+        Error::new(Code::InvalidPayload, text)
     }
 }
 
@@ -189,7 +142,11 @@ struct Reading<'r, 'v> {
 impl Reading<'_, '_> {
     fn command(&self) -> Result<Command, Error> {
         Ok(match self.rule.verb {
-            Verb::JoinRoom => Command::JoinRoom { room: self.room()? },
+            Verb::JoinRoom => Command::JoinRoom {
+                room: self.room()?,
+                with_online: self.shows(&["online"]),
+                with_last_seq: self.shows(&["lastSeq"]),
+            },
             Verb::LeaveRoom => Command::LeaveRoom { room: self.room()? },
             Verb::RoomOnline => Command::RoomOnline { room: self.room()? },
             Verb::AddMember => Command::AddMember {
@@ -235,6 +192,12 @@ impl Reading<'_, '_> {
         })
     }
 
+    /// Whether the answer shows any of these facts of the reply.
+    fn shows(&self, facts: &[&str]) -> bool {
+        let reply = self.rule.reply.as_ref();
+        reply.is_some_and(|reply| facts.iter().any(|fact| reply.reads(fact)))
+    }
+
     fn typing(&self, active: bool) -> Result<Command, Error> {
         Ok(Command::Typing {
             conversation: self.conversation()?.0,
@@ -263,10 +226,16 @@ impl Reading<'_, '_> {
         let event = self.required(0, Self::text)?;
         super::check_event_name(&event).map_err(|problem| self.refuse(&problem))?;
         let mut to = Vec::with_capacity(self.rule.to.len());
+        let mut own = Vec::new();
         for place in &self.rule.to {
             to.push(match place {
                 Place::Room(kind, id) => match self.room_at(kind, id)? {
-                    Some(room) => AudienceKey::Room(room),
+                    Some(room) => {
+                        if matches!(id, RoomId::Actor) {
+                            own.push(room.clone());
+                        }
+                        AudienceKey::Room(room)
+                    }
                     None => continue,
                 },
                 Place::User(source) | Place::Direct(source) => match self.person_at(source)? {
@@ -281,12 +250,15 @@ impl Reading<'_, '_> {
         if to.is_empty() {
             return Err(self.refuse("it does not say to whom"));
         }
-        Ok(Command::Relay {
+        Ok(Command::Relay(NewRelay {
             event,
             data: self.value(1).map_or(Value::Null, Cow::into_owned),
+            attachments: Vec::new(),
             to,
+            own,
             durable: !self.flag(2)?.unwrap_or(false),
-        })
+            counts: self.shows(&RELAY_COUNTS),
+        }))
     }
 
     fn later(&self) -> Result<Command, Error> {
@@ -476,7 +448,6 @@ impl Reading<'_, '_> {
     }
 
     fn refuse(&self, problem: &str) -> Error {
-        let text = format!("unable to take \"{}\"; {problem}", self.rule.subject);
-        Error::new(Code::InvalidPayload, text)
+        self.rule.refuse(problem)
     }
 }

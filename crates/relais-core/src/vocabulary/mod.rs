@@ -9,6 +9,7 @@
 //! The grammar is documented, key by key, in `docs/APPS.md`.
 
 mod audience;
+mod binary;
 mod catalogue;
 mod client;
 mod command;
@@ -21,6 +22,7 @@ mod identity;
 mod mistake;
 mod places;
 mod reader;
+mod request;
 mod rooms;
 mod rule;
 mod schema;
@@ -40,11 +42,12 @@ use crate::ids::{RoomKey, SessionId};
 use crate::ports::Audiences;
 
 pub use client::{ClientEvent, ClientEvents};
-pub use command::{Asker, Request};
+pub use command::Asker;
 pub use demo::{Demo, DemoRoom, DemoUser};
 pub use http::{Auth, Match, Parameters, Route, Routes};
 pub use identity::{CLAIMED_ROOMS_MAX, IdentityRules, NAME_CHARS_MAX};
 pub use mistake::{Mistake, Mistakes};
+pub use request::{Answer, Request};
 pub use rooms::{Automatic, JoinPolicy, ROOM_BYTES_MAX, RoomKind, Rooms};
 pub use rule::Rule;
 pub use schema::{Field, Fields};
@@ -210,6 +213,7 @@ impl App {
         let events = self.server.session.iter().map(|event| WireEvent {
             name: event.name.clone(),
             data: event.render(&view),
+            attachments: Vec::new(),
             audience: None,
         });
         events.collect()

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value;
 use smallvec::SmallVec;
 
 use super::audience::{To, unite};
+use super::binary;
 use super::catalogue::{self, Fact};
 use super::mistake::suggestion;
 use super::reader::{Table, json, kind};
@@ -25,8 +27,10 @@ pub const WIRE_EVENTS_MAX: usize = 8;
 pub struct WireEvent {
     /// The event's name.
     pub name: Arc<str>,
-    /// Its one argument: raw JSON.
+    /// Its one argument: raw JSON. Attachments stand in it as `{"_placeholder":true,"num":0}`.
     pub data: String,
+    /// Binary attachments, in the order of their numbers.
+    pub attachments: Vec<Bytes>,
     /// Who of those that the record (or volatile event) is for gets this event; `None`: all of them.
     /// It narrows, and never widens, the record's own audience.
     pub audience: Option<Audience>,
@@ -176,9 +180,11 @@ impl ServerEvents {
                 // Of several choices none applies: this wire event is for nobody.
                 Some(to) => Some(narrow(to.resolve(event, view, whole)?, whole)),
             };
+            let (data, attachments) = binary::carried(one.render(view), &event.attachments);
             Some(WireEvent {
                 name: one.name.clone(),
-                data: one.render(view),
+                data,
+                attachments,
                 audience,
             })
         });
@@ -205,6 +211,7 @@ fn relayed(event: &Event) -> Option<WireEvent> {
     Some(WireEvent {
         name: event.body.get("event")?.as_str()?.into(),
         data: event.body.get("data").unwrap_or(&Value::Null).to_string(),
+        attachments: event.attachments.clone(),
         audience: None,
     })
 }

@@ -21,13 +21,17 @@ fn refused(event: &str, arguments: &[Value]) -> Error {
 
 fn ack(event: &str, arguments: &[Value], facts: Value) -> String {
     let request = ask(&app("bam"), event, arguments).unwrap();
-    request.ack(facts.as_object().unwrap())
+    request.answer.ack(facts.as_object().unwrap())
 }
 
 #[test]
 fn join_and_leave_take_a_bare_room_id() {
     let bam = app("bam");
-    let joined = Command::JoinRoom { room: bam_42() };
+    let joined = Command::JoinRoom {
+        room: bam_42(),
+        with_online: true,
+        with_last_seq: true,
+    };
     assert_eq!(command(&bam, "join-bam", &[json!("42")]), joined);
     for wrong in [json!({ "bamId": "42" }), json!(["42"]), json!(true)] {
         assert_eq!(refused("join-bam", &[wrong]).code, Code::InvalidPayload);
@@ -38,7 +42,11 @@ fn join_and_leave_take_a_bare_room_id() {
 
 #[test]
 fn a_number_as_a_room_id_is_kept_as_its_digits() {
-    let joined = Command::JoinRoom { room: bam_42() };
+    let joined = Command::JoinRoom {
+        room: bam_42(),
+        with_online: true,
+        with_last_seq: true,
+    };
     assert_eq!(command(&app("bam"), "join-bam", &[json!(42)]), joined);
 }
 

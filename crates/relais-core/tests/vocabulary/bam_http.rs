@@ -1,6 +1,6 @@
 //! `bam`, HTTP: each route with who may, the command that a request becomes, and its answer.
 
-use relais_core::command::{Actor, Command};
+use relais_core::command::{Actor, Command, NewRelay};
 use relais_core::error::{Code, Error};
 use relais_core::ids::{AudienceKey, RoomKey, UserId};
 use relais_core::vocabulary::{App, Asker, Match, Request};
@@ -73,11 +73,15 @@ fn members_come_and_go() {
 
 #[test]
 fn relays_go_to_a_user_to_a_room_or_to_everybody() {
-    let relay = |event: &str, data: Value, to: AudienceKey, durable| Command::Relay {
-        event: event.into(),
-        data,
-        to: vec![to],
-        durable,
+    let relay = |event: &str, data: Value, to: AudienceKey, durable| {
+        Command::Relay(NewRelay {
+            event: event.into(),
+            data,
+            to: vec![to],
+            durable,
+            counts: true,
+            ..NewRelay::default()
+        })
     };
     let bob = AudienceKey::User(UserId::text("7"));
     assert_eq!(
@@ -142,7 +146,7 @@ fn a_participant_sends_and_reads_by_http() {
         "kind": "text", "body": "hello", "key": "t-1", "mentions": [], "seq": 1, "createdAt": "2026-01-31T08:05:09.042Z",
     } });
     assert_eq!(
-        request.body(facts.as_object().unwrap()),
+        request.answer.body(facts.as_object().unwrap()),
         r#"{"id":"0198-a","bamId":"42","content":"hello","type":"text","tempId":"t-1","toUserId":"bob","seq":1,"createdAt":"2026-01-31T08:05:09.042Z","sender":{"id":"alice","name":"Alice"}}"#
     );
 
@@ -162,7 +166,7 @@ fn a_participant_sends_and_reads_by_http() {
     );
     let facts = json!({ "messages": [], "hasMore": false });
     assert_eq!(
-        request.body(facts.as_object().unwrap()),
+        request.answer.body(facts.as_object().unwrap()),
         r#"{"messages":[],"hasMore":false}"#
     );
 }
@@ -251,7 +255,7 @@ fn an_unknown_path_and_a_wrong_method_are_told_apart() {
 fn statistics_and_presence_are_answered_in_the_app_s_words() {
     let answer = |line: &str, facts: Value| {
         let (_, request) = call(&app("bam"), &Actor::Backend, line, None).unwrap();
-        request.body(facts.as_object().unwrap())
+        request.answer.body(facts.as_object().unwrap())
     };
     let counters = json!({
         "activeConnections": 1, "totalConnections": 2, "connectedUsers": 3, "rooms": 4, "messagesPerMinute": 5, "uptimeSeconds": 6,

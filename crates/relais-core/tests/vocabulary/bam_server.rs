@@ -79,6 +79,7 @@ fn a_message_goes_to_the_room_sender_included() {
     let expected = WireEvent {
         name: "new-message".into(),
         data: r#"{"id":"0198-a","bamId":"42","content":"hello","type":"text","tempId":"t-1","seq":3,"createdAt":"2026-01-31T08:05:09.042Z","sender":{"id":"alice","name":"Alice"}}"#.into(),
+        attachments: Vec::new(),
         audience: Some(room),
     };
     assert_eq!(rendered.into_vec(), [expected]);
@@ -140,6 +141,7 @@ fn coming_going_and_typing_are_told_to_the_others() {
         let expected = WireEvent {
             name: name.into(),
             data: data.into(),
+            attachments: Vec::new(),
             audience: others.clone(),
         };
         assert_eq!(volatile(event), [expected]);
@@ -166,6 +168,7 @@ fn presence_goes_to_whom_the_core_counts_as_contacts() {
     let expected = WireEvent {
         name: "presence-update".into(),
         data: r#"{"userId":"alice","userName":"Alice","status":"offline","lastSeen":"2026-01-31T08:05:09.042Z"}"#.into(),
+        attachments: Vec::new(),
         audience: Some(contacts),
     };
     assert_eq!(volatile(changed), [expected]);
@@ -216,6 +219,7 @@ fn a_relay_carries_its_own_name_and_data() {
     let expected = WireEvent {
         name: "price:changed".into(),
         data: r#"{"to":12.5}"#.into(),
+        attachments: Vec::new(),
         audience: None,
     };
     assert_eq!(volatile(relay), [expected]);

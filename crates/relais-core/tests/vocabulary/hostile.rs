@@ -69,7 +69,7 @@ proptest! {
             let asker = Asker { actor: &actor, tenant: "w1" };
             match app.command(&event, &arguments, asker) {
                 Ok(request) => {
-                    let ack = request.ack(&Map::new());
+                    let ack = request.answer.ack(&Map::new());
                     prop_assert!(serde_json::from_str::<Value>(&ack).is_ok(), "{ack}");
                 }
                 Err(error) => prop_assert!(error.message.len() < 1_000, "{}", error.message),

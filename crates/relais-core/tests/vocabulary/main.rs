@@ -11,6 +11,7 @@ mod identity;
 mod mistakes;
 mod mistakes_between;
 mod other_apps;
+mod relays;
 
 use std::sync::Arc;
 

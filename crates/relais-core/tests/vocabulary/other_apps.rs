@@ -1,6 +1,6 @@
 //! The awkward cases of the other four apps: they prove the grammar before their capabilities come.
 
-use relais_core::command::Command;
+use relais_core::command::{Command, NewRelay};
 use relais_core::error::Code;
 use relais_core::event::{Audience, Event, EventKind, Record, Volatile};
 use relais_core::ids::{
@@ -273,7 +273,7 @@ fn a_classroom_s_join_answers_with_an_event_too_and_its_people_have_permissions(
     let classroom = app("classroom");
     let joined = ask(&classroom, "join_room", &[json!({ "roomId": "5b" })]).unwrap();
     let facts = json!({ "room": { "kind": "chat", "id": "5b" }, "online": [], "lastSeq": 2 });
-    let (name, data) = joined.answer(facts.as_object().unwrap()).unwrap();
+    let (name, data) = joined.answer.event(facts.as_object().unwrap()).unwrap();
     assert_eq!(
         (&*name, &*data),
         (
@@ -283,7 +283,7 @@ fn a_classroom_s_join_answers_with_an_event_too_and_its_people_have_permissions(
     );
     let pong = ask(&classroom, "ping", &[]).unwrap();
     assert_eq!(
-        pong.answer(&serde_json::Map::new()).unwrap(),
+        pong.answer.event(&serde_json::Map::new()).unwrap(),
         ("pong".into(), "{}".to_owned())
     );
     assert_eq!(
@@ -353,15 +353,15 @@ fn a_profile_goes_to_followers_and_the_user_s_other_sessions_with_the_sender_sta
     let stories = app("stories");
     let payload = json!({ "bio": "writes", "userId": "mallory" });
     let relay = command(&stories, "profile:updated", std::slice::from_ref(&payload));
-    let expected = Command::Relay {
+    let followers = RoomKey::new("author", "alice");
+    let expected = Command::Relay(NewRelay {
         event: "profile:updated".into(),
         data: payload.clone(),
-        to: vec![
-            AudienceKey::Room(RoomKey::new("author", "alice")),
-            user_key("alice"),
-        ],
+        to: vec![AudienceKey::Room(followers.clone()), user_key("alice")],
+        own: vec![followers],
         durable: true,
-    };
+        ..NewRelay::default()
+    });
     assert_eq!(relay, expected);
     let whole = to(&[
         AudienceKey::Room(RoomKey::new("author", "alice")),

@@ -86,7 +86,7 @@ fn out_event(event: WireEvent, whole: Option<&Audience>, at: i64) -> OutEvent {
         except: except(audience),
         name: event.name,
         args: event.data.into(),
-        attachments: Vec::new(),
+        attachments: event.attachments,
         at,
     }
 }

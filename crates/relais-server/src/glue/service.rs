@@ -138,18 +138,13 @@ impl Relais {
     fn request(&self, session: &Session, event: &Event<'_>) -> Result<Request, Error> {
         let now = self.clock.now();
         session.take_event(now.monotonic)?;
-        if !event.attachments.is_empty() {
-            return Err(Error::new(
-                Code::InvalidPayload,
-                "unable to take binary arguments here",
-            ));
-        }
         let arguments = arguments(event.args)?;
         let asker = Asker {
             actor: &session.actor,
             tenant: &session.tenant.key.tenant,
         };
-        let request = session.served.app.command(event.name, &arguments, asker)?;
+        let mut request = session.served.app.command(event.name, &arguments, asker)?;
+        request.attach(event.attachments)?;
         if let Some(limit) = request.limit() {
             let user = &session.identity.person.id;
             session.served.limits.take(
@@ -164,24 +159,35 @@ impl Relais {
     }
 
     fn run(self: &Arc<Self>, socket: &Socket<Self>, event: &Event<'_>, request: Request) -> Flow {
-        let session = socket.data();
-        let invocation = session.invocation(request.command.clone());
-        // A send keeps its place by being submitted in its first poll; everything else waits for what came before it.
-        let pipelined = matches!(invocation.command, Command::SendMessage(_));
-        let (name, wants_ack, socket) = (event.name.to_owned(), event.wants_ack, socket.clone());
-        let dispatcher = session.served.dispatcher.clone();
+        let Request { command, answer } = request;
+        // What is stored keeps its place by being submitted in its first poll; everything else waits for what came before it.
+        let is_pipelined = match &command {
+            Command::SendMessage(_) => true,
+            Command::Relay(relay) => relay.durable,
+            _ => false,
+        };
+        let mut invocation = socket.data().invocation(command);
+        let (wants_ack, socket) = (event.wants_ack, socket.clone());
         let done = Box::pin(async move {
-            match dispatcher.dispatch(invocation).await {
+            let session = socket.data();
+            let dispatcher = &session.served.dispatcher;
+            let publish = |event| socket.publish(publication::volatile(&session.tenant, event));
+            let done = match dispatcher.pass_on(&mut invocation, publish) {
+                Some(done) => done,
+                // In a box of its own, so that what is passed on at once does not pay for the room that waiting takes.
+                None => Box::pin(dispatcher.dispatch(invocation)).await,
+            };
+            match done {
                 Ok(facts) => {
-                    if let Some((name, data)) = request.answer(&facts) {
+                    if let Some((name, data)) = answer.event(&facts) {
                         socket.emit(&name, data.as_bytes());
                     }
-                    wants_ack.then(|| Reply::json(request.ack(&facts)))
+                    wants_ack.then(|| Reply::json(answer.ack(&facts)))
                 }
-                Err(error) => refusal_reply(&socket, &name, wants_ack, &error),
+                Err(error) => refusal_reply(&socket, answer.subject(), wants_ack, &error),
             }
         });
-        if pipelined {
+        if is_pipelined {
             Flow::Pipelined(done)
         } else {
             Flow::Barrier(done)

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use relais_core::command::{Actor, Invocation, Origin};
 use relais_core::error::{Code, Error};
 use relais_core::ids::TenantKey;
-use relais_core::vocabulary::{Asker, Match, Parameters, Route};
+use relais_core::vocabulary::{self, Asker, Match, Parameters, Route};
 
 use super::body::read_json;
 use super::{Problem, Web, not_found, peer};
@@ -80,13 +80,14 @@ async fn answer(
             now.monotonic,
         )?;
     }
+    let vocabulary::Request { command, answer } = request;
     let invocation = Invocation {
         tenant,
         actor: actor.clone(),
         origin: Origin::Http,
         now,
         new_id: web.clock.new_id(),
-        command: request.command.clone(),
+        command,
     };
     // In a task of its own: a client that goes away must not stop a command between its commit and what follows it.
     let dispatcher = served.dispatcher.clone();
@@ -97,7 +98,7 @@ async fn answer(
             Error::new(Code::Internal, "unable to answer; the command failed")
         })??;
     let status = StatusCode::from_u16(route.status).unwrap_or(StatusCode::OK);
-    Ok((status, json_headers(), request.body(&facts)).into_response())
+    Ok((status, json_headers(), answer.body(&facts)).into_response())
 }
 
 fn json_headers() -> HeaderMap {

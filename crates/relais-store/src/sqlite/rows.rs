@@ -156,6 +156,7 @@ pub(super) fn record(
             takes_seq: data.seq_of,
             audience: None,
             body: data.body,
+            attachments: Vec::new(),
         },
         audience: data.audience,
     };

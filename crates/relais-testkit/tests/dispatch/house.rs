@@ -385,7 +385,11 @@ pub fn line(event: &Event) -> String {
 }
 
 pub fn join(id: &str) -> Command {
-    Command::JoinRoom { room: bam(id) }
+    Command::JoinRoom {
+        room: bam(id),
+        with_online: true,
+        with_last_seq: true,
+    }
 }
 
 pub fn leave(id: &str) -> Command {

@@ -14,6 +14,8 @@ use crate::house::*;
 fn join_kind(kind: &str, id: &str) -> Command {
     Command::JoinRoom {
         room: RoomKey::new(kind, id),
+        with_online: true,
+        with_last_seq: true,
     }
 }
 
