@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use relais_engine::{
-    Accept, AcceptLimits, Connect, Delivery, EngineHandle, Event, Flow, LocalFuture, NoLog,
-    OutEvent, Reason, Refuse, Reply, Room, Scope, Service, Settings, Socket, serve,
+    Accept, AcceptLimits, Connect, Delivery, EngineHandle, Event, Flow, Listener, LocalFuture,
+    NoLog, OutEvent, Reason, Refuse, Reply, Room, Scope, Service, Settings, Socket, serve,
 };
 use serde_json::json;
 
@@ -67,18 +67,23 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => 3000,
     };
     let engine = EngineHandle::start(Settings::default(), Arc::new(Chat), Arc::new(NoLog))?;
-    let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await?;
+    let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], port)))?;
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
     };
+    let handle = engine.clone();
+    let answer = move |request, peer| {
+        let engine = handle.clone();
+        async move { engine.handle(request, 0, peer).await }
+    };
+    let gate = |_: &http::Request<()>, _| Some(0.into());
     serve(
+        &engine,
         listener,
         AcceptLimits::default(),
         stop,
-        move |request, peer| {
-            let engine = engine.clone();
-            async move { engine.handle(request, 0, peer).await }
-        },
+        gate,
+        answer,
     )
     .await?;
     Ok(())

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use relais_engine::{
-    Accept, AcceptLimits, Connect, Endpoint, EngineHandle, Event, Flow, LocalFuture, NoLog, Raw,
-    RawMessage, Refuse, Reply, Scope, Service, Settings, Socket, Wire, serve,
+    Accept, AcceptLimits, Connect, Endpoint, EngineHandle, Event, Flow, Listener, LocalFuture,
+    NoLog, Raw, RawMessage, Refuse, Reply, Scope, Service, Settings, Socket, Wire, serve,
 };
 
 const ECHO_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -92,7 +92,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn listen(address: SocketAddr, engine: EngineHandle) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = Listener::bind(address)?;
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
     };
@@ -101,16 +101,18 @@ async fn listen(address: SocketAddr, engine: EngineHandle) -> std::io::Result<()
         headers_max: 128,
         ..AcceptLimits::default()
     };
-    serve(listener, limits, stop, move |request, peer| {
-        let engine = engine.clone();
+    let handle = engine.clone();
+    let answer = move |request: http::Request<hyper::body::Incoming>, peer| {
+        let engine = handle.clone();
         async move {
             match endpoint(request.uri().path()) {
                 Some(endpoint) => engine.handle(request, endpoint, peer).await,
                 None => not_found(),
             }
         }
-    })
-    .await
+    };
+    let gate = |request: &http::Request<()>, _| endpoint(request.uri().path());
+    serve(&engine, listener, limits, stop, gate, answer).await
 }
 
 fn not_found() -> http::Response<relais_engine::ResponseBody> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use relais_engine::{
-    Accept, AcceptLimits, Connect, Delivery, EngineHandle, Event, Flow, LocalFuture, NoLog,
-    OutEvent, Refuse, Reply, Room, Scope, Service, Settings, Socket, serve,
+    Accept, AcceptLimits, Connect, Delivery, EngineHandle, Event, Flow, Listener, LocalFuture,
+    NoLog, OutEvent, Refuse, Reply, Room, Scope, Service, Settings, Socket, serve,
 };
 use serde_json::value::RawValue;
 
@@ -75,18 +75,23 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     let engine = EngineHandle::start(settings, service, Arc::new(NoLog))?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = Listener::bind(address)?;
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
     };
+    let handle = engine.clone();
+    let answer = move |request, peer| {
+        let engine = handle.clone();
+        async move { engine.handle(request, 0, peer).await }
+    };
+    let gate = |_: &http::Request<()>, _| Some(0.into());
     serve(
+        &engine,
         listener,
         AcceptLimits::default(),
         stop,
-        move |request, peer| {
-            let engine = engine.clone();
-            async move { engine.handle(request, 0, peer).await }
-        },
+        gate,
+        answer,
     )
     .await?;
     Ok(())

@@ -10,6 +10,7 @@ use http::HeaderMap;
 use relais_protocol::engineio::HandshakeError;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::accept::Door;
 use crate::close::CloseCode;
 use crate::delivery::Delivery;
 use crate::endpoint::Endpoint;
@@ -85,7 +86,14 @@ pub(crate) enum Command {
     Http(HttpCommand),
     Session(SessionCommand),
     Rooms(RoomsCommand),
-    Drain { window: Duration },
+    /// Accept connections of this socket.
+    Listen {
+        listener: std::net::TcpListener,
+        door: Arc<Door>,
+    },
+    Drain {
+        window: Duration,
+    },
     Stop,
 }
 

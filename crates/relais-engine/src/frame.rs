@@ -247,6 +247,20 @@ pub(crate) fn pong(payload: &[u8]) -> FrameRef {
     builder.finish(&[], true)
 }
 
+/// Bytes of HTTP, which no WebSocket is on yet.
+pub(crate) fn http(bytes: Vec<u8>) -> FrameRef {
+    let end = place(bytes.len());
+    Arc::new(Frame {
+        buffer: bytes,
+        start: 0,
+        // Like a control frame, nothing that polling could have.
+        opcode: Opcode::Ping,
+        volatile: false,
+        end,
+        attachments: Vec::new(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -268,6 +268,10 @@ impl EngineHandle {
         self.shared.next_poll.fetch_add(1, Ordering::Relaxed)
     }
 
+    pub(crate) fn ports(&self) -> &[ShardPort] {
+        &self.shared.ports
+    }
+
     /// The port of a shard, if there is such a one.
     pub(crate) fn port(&self, shard: u16) -> Option<&ShardPort> {
         self.shared.ports.get(usize::from(shard))

@@ -19,10 +19,9 @@ use relais_core::ids::Epoch;
 use relais_core::limit::{ConnectionLimiter, Rate, UserLimiter};
 use relais_core::ports::{Fanout, Sessions, Store, StoreError};
 use relais_core::vocabulary::{App, CLAIMED_ROOMS_MAX};
-use relais_engine::{AcceptLimits, EngineHandle, StartError};
+use relais_engine::{AcceptLimits, EngineHandle, Listener, StartError};
 use relais_store::retention::Retention;
 use relais_store::sqlite::{OpenError, SqliteOptions, SqliteStore};
-use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use crate::app_files::{self, AppsError};
@@ -33,7 +32,7 @@ use crate::glue::ports::Hub;
 use crate::glue::rules;
 use crate::glue::scopes::Scopes;
 use crate::glue::service::Relais;
-use crate::http::{ApiKeys, Landing, Peer, Web, router};
+use crate::http::{ApiKeys, Landing, Peer, Web, gate, router};
 use crate::identity::{Keys, PidKey};
 use crate::settings::Settings;
 use crate::upkeep::Upkeep;
@@ -94,14 +93,11 @@ pub async fn serve(settings: Settings) -> Result<(), BootError> {
         .collect();
     let root = root_app(&settings, &apps)?;
     let secret = secret(&settings)?;
-    let listener =
-        TcpListener::bind(settings.listen)
-            .await
-            .map_err(|reason| BootError::Listen {
-                address: settings.listen,
-                reason,
-            })?;
-    let address = listener.local_addr().unwrap_or(settings.listen);
+    let listener = Listener::bind(settings.listen).map_err(|reason| BootError::Listen {
+        address: settings.listen,
+        reason,
+    })?;
+    let address = listener.local_addr();
 
     let scopes = Arc::new(Scopes::new(
         apps.iter().map(|app| (app.name.clone(), app.clone())),
@@ -161,7 +157,7 @@ pub async fn serve(settings: Settings) -> Result<(), BootError> {
 
 /// Serves HTTP until a stop signal or until the upkeep fails, then drains. `false`: it failed.
 async fn run(
-    listener: TcpListener,
+    listener: Listener,
     web: &Arc<Web>,
     settings: &Settings,
     engine: &EngineHandle,
@@ -180,12 +176,14 @@ async fn run(
             }
         }
     };
-    let serving = tokio::spawn(relais_engine::serve(
-        listener,
-        AcceptLimits::default(),
-        async { drop(stopped.await) },
-        handler,
-    ));
+    let origins = settings.allowed_origins.clone();
+    let (engine_too, web_too) = (engine.clone(), web.clone());
+    let serving = tokio::spawn(async move {
+        let gate = move |request: &Request<()>, peer| gate(&web_too, &origins, request, peer);
+        let limits = AcceptLimits::default();
+        let stop = async { drop(stopped.await) };
+        relais_engine::serve(&engine_too, listener, limits, stop, gate, handler).await
+    });
     let is_whole = tokio::select! {
         () = wait_for_stop() => true,
         () = upkeep.failed() => false,

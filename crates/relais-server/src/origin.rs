@@ -51,6 +51,16 @@ pub fn is_loopback_authority(authority: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
+/// Whether a request with these headers comes from no page, or from one that may reach us.
+pub fn passes(origins: &Origins, headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    headers.get(ORIGIN).is_none_or(|origin| {
+        origin
+            .to_str()
+            .is_ok_and(|origin| allows(origins, origin, host))
+    })
+}
+
 /// Middleware around everything: refuses foreign pages with 403, answers preflights, marks what pages may read.
 pub async fn guard(
     State(origins): State<std::sync::Arc<Origins>>,
@@ -60,14 +70,7 @@ pub async fn guard(
     let Some(origin) = request.headers().get(ORIGIN).cloned() else {
         return next.run(request).await;
     };
-    let host = request
-        .headers()
-        .get(HOST)
-        .and_then(|host| host.to_str().ok());
-    if !origin
-        .to_str()
-        .is_ok_and(|origin| allows(&origins, origin, host))
-    {
+    if !passes(&origins, request.headers()) {
         return (
             StatusCode::FORBIDDEN,
             "unable to answer; this origin is not allowed",

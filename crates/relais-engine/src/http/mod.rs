@@ -16,6 +16,7 @@ use hyper::body::Body;
 use relais_protocol::engineio::{self, Handshake, HandshakeError, Query};
 
 pub use response::ResponseBody;
+pub(crate) use websocket::{opens_websocket, switch};
 
 use crate::command::Opening;
 use crate::endpoint::{Endpoint, Wire};
@@ -106,7 +107,12 @@ impl EngineHandle {
         }
     }
 
-    fn opening(&self, request: &Request<()>, endpoint: Endpoint, peer: SocketAddr) -> Opening {
+    pub(crate) fn opening(
+        &self,
+        request: &Request<()>,
+        endpoint: Endpoint,
+        peer: SocketAddr,
+    ) -> Opening {
         Opening {
             endpoint,
             peer,

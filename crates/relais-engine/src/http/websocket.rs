@@ -6,17 +6,29 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
-use relais_protocol::engineio::HandshakeError;
+use relais_protocol::engineio::{self, Handshake, HandshakeError, Query};
 use relais_protocol::websocket::accept_key;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::response::{self, ResponseBody};
+use crate::accept::Begun;
 use crate::command::{HttpCommand, Upgraded};
 use crate::endpoint::{Endpoint, Wire};
+use crate::frame::{self, FrameRef};
 use crate::handle::EngineHandle;
 use crate::sid::ConnectionId;
 use crate::stream::Detached;
+
+/// Whether a GET opens a new connection on a WebSocket.
+pub(crate) fn opens_websocket(request: &Request<()>, endpoint: Endpoint) -> bool {
+    if !is_upgrade(request.headers()) {
+        return false;
+    }
+    let query = Query::parse(request.uri().query().unwrap_or(""));
+    endpoint.wire == Wire::WebSocket
+        || engineio::handshake(&query, true, true)
+            == Ok(Handshake::Open(engineio::Transport::WebSocket))
+}
 
 /// Whether a request asks for a WebSocket.
 pub(super) fn is_upgrade(headers: &HeaderMap) -> bool {
@@ -117,8 +129,29 @@ impl Refused {
     }
 }
 
-/// The 101 for an opening handshake of version 13 (RFC 6455 section 4.2.1).
+/// The 101 for an opening handshake of version 13.
 fn switching(request: &Request<()>) -> Result<Response<ResponseBody>, Refused> {
+    let accept = HeaderValue::from_str(&accept(request)?).map_err(|_| Refused::BadRequest)?;
+    let mut response = Response::new(Full::new(Bytes::new()));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    Ok(response)
+}
+
+/// The same as bytes, for a connection that no HTTP library has.
+pub(crate) fn switch(request: &Request<()>) -> Option<FrameRef> {
+    let accept = accept(request).ok()?;
+    let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+    Some(frame::http(
+        [head, &accept, "\r\n\r\n"].concat().into_bytes(),
+    ))
+}
+
+/// The answer to the key of an opening handshake (RFC 6455 section 4.2.1).
+fn accept(request: &Request<()>) -> Result<String, Refused> {
     let headers = request.headers();
     let is_get = request.method() == Method::GET && request.version() >= Version::HTTP_11;
     if !is_get || !is_upgrade(headers) {
@@ -129,18 +162,10 @@ fn switching(request: &Request<()>) -> Result<Response<ResponseBody>, Refused> {
         Some(_) => return Err(Refused::Version),
         None => return Err(Refused::BadRequest),
     }
-    let key = only(headers, &header::SEC_WEBSOCKET_KEY)
+    only(headers, &header::SEC_WEBSOCKET_KEY)
         .and_then(|key| key.to_str().ok())
         .and_then(|key| accept_key(key).ok())
-        .and_then(|accept| HeaderValue::from_str(&accept).ok())
-        .ok_or(Refused::BadRequest)?;
-    let mut response = Response::new(Full::new(Bytes::new()));
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, key);
-    Ok(response)
+        .ok_or(Refused::BadRequest)
 }
 
 /// The value of a header that may stand there once.
@@ -152,11 +177,16 @@ fn only<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a Hea
 /// Takes the socket out of hyper, with what it had read ahead.
 async fn take_out(upgrade: hyper::upgrade::OnUpgrade) -> Option<Upgraded> {
     let upgraded = upgrade.await.ok()?;
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
-    let stream = parts.io.into_inner().into_std().ok()?;
+    let parts = upgraded.downcast::<TokioIo<Begun>>().ok()?;
+    let (stream, unread) = parts.io.into_inner().into_parts();
+    // What hyper has read comes first; what it had not asked for yet follows.
+    let read_ahead = match unread.is_empty() {
+        true => parts.read_buf,
+        false => Bytes::from([&parts.read_buf[..], &unread[..]].concat()),
+    };
     Some(Upgraded {
-        stream: Detached::Tcp(stream),
-        read_ahead: parts.read_buf,
+        stream: Detached::Tcp(stream.into_std().ok()?),
+        read_ahead,
     })
 }
 

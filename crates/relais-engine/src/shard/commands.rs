@@ -11,15 +11,15 @@ use super::Shard;
 use crate::close::{CloseCode, Reason};
 use crate::command::{
     Command, HttpCommand, Opening, PollAnswer, PostAnswer, PostBody, RoomsCommand, SessionCommand,
-    Upgraded,
 };
 use crate::connection::Connection;
 use crate::endpoint::Wire;
-use crate::frame;
+use crate::frame::{self, FrameRef};
 use crate::room::{Room, Scope, Sid};
 use crate::service::{Service, Transport};
 use crate::session::Session;
 use crate::sid::ConnectionId;
+use crate::stream::Stream;
 use crate::transport::{upgrade, websocket};
 
 /// How long a drain waits for the commands of one connection.
@@ -31,6 +31,7 @@ impl<S: Service> Shard<S> {
             Command::Http(command) => self.obey_http(command),
             Command::Session(command) => self.obey_for_session(command),
             Command::Rooms(command) => self.obey_for_rooms(command),
+            Command::Listen { listener, door } => self.listen(listener, door),
             Command::Drain { window } => self.drain(window),
             Command::Stop => self.is_stopping.set(true),
         }
@@ -39,9 +40,10 @@ impl<S: Service> Shard<S> {
     fn obey_http(self: &Rc<Self>, command: HttpCommand) {
         match command {
             HttpCommand::OpenPolling { opening, reply } => self.open_polling(&opening, reply),
-            HttpCommand::OpenWebSocket { opening, upgraded } => {
-                self.open_websocket(&opening, upgraded)
-            }
+            HttpCommand::OpenWebSocket { opening, upgraded } => match upgraded.stream.attach() {
+                Ok(stream) => self.open_websocket(&opening, stream, None, &upgraded.read_ahead),
+                Err(_) => self.engine.connection_gone(),
+            },
             HttpCommand::CheckUpgrade {
                 id,
                 identity,
@@ -172,16 +174,22 @@ impl<S: Service> Shard<S> {
         }
     }
 
-    fn open_websocket(self: &Rc<Self>, opening: &Opening, upgraded: Upgraded) {
-        let Ok(stream) = upgraded.stream.attach() else {
-            self.engine.connection_gone();
-            return;
-        };
+    /// `switch` is the 101, where nobody has sent it yet: it goes out with the first packet. `rest` was read before and belongs to it.
+    pub(super) fn open_websocket(
+        self: &Rc<Self>,
+        opening: &Opening,
+        stream: Stream,
+        switch: Option<FrameRef>,
+        rest: &[u8],
+    ) {
         let connection = Connection::open(self, opening, Transport::WebSocket);
+        if let Some(switch) = switch {
+            connection.push(switch);
+        }
         if opening.endpoint.wire != Wire::WebSocket {
             connection.push(frame::engine(&connection.open_packet(&[])));
         }
-        websocket::attach(&connection, stream, Reader::new(), &upgraded.read_ahead);
+        websocket::attach(&connection, stream, Reader::new(), rest);
     }
 
     fn check_upgrade(&self, id: ConnectionId, identity: u64) -> Result<(), HandshakeError> {

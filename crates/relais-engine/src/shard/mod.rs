@@ -4,6 +4,7 @@
 //! through bounded channels, bytes through the sockets. Nothing here blocks or waits for the store.
 
 mod commands;
+mod entrance;
 pub(crate) mod pace;
 mod tasks;
 

@@ -13,7 +13,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use relais_engine::{
-    AcceptLimits, Endpoint, EngineHandle, Interval, OutEvent, Room, Scope, Settings, Wire, serve,
+    AcceptLimits, Endpoint, EngineHandle, Interval, Listener, OutEvent, Room, Scope, Settings,
+    Wire, serve,
 };
 
 pub use client::{Client, Incoming};
@@ -37,23 +38,28 @@ impl Server {
         let service = Arc::new(TestService::new(Arc::clone(&log)));
         let engine =
             EngineHandle::start(settings, Arc::clone(&service), Arc::clone(&log) as _).unwrap();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = listener.local_addr();
         let handle = engine.clone();
-        let limits = AcceptLimits::default();
-        tokio::spawn(serve(
-            listener,
-            limits,
-            std::future::pending(),
-            move |request, peer| {
+        let served = engine.clone();
+        tokio::spawn(async move {
+            let answer = move |request: http::Request<hyper::body::Incoming>, peer| {
                 let engine = handle.clone();
-                let wire = match request.uri().path() {
-                    "/raw" => Wire::WebSocket,
-                    _ => Wire::SocketIo,
-                };
-                async move { engine.handle(request, Endpoint::new(0, wire), peer).await }
-            },
-        ));
+                let endpoint = endpoint(request.uri().path());
+                async move { engine.handle(request, endpoint, peer).await }
+            };
+            let gate = |request: &http::Request<()>, _| Some(endpoint(request.uri().path()));
+            let stop = std::future::pending();
+            serve(
+                &served,
+                listener,
+                AcceptLimits::default(),
+                stop,
+                gate,
+                answer,
+            )
+            .await
+        });
         Self {
             address,
             engine,
@@ -69,6 +75,14 @@ impl Server {
         self.engine.publish(delivery);
         position
     }
+}
+
+fn endpoint(path: &str) -> Endpoint {
+    let wire = match path {
+        "/raw" => Wire::WebSocket,
+        _ => Wire::SocketIo,
+    };
+    Endpoint::new(0, wire)
 }
 
 /// Settings for tests: a few shards, quick checks of the head.

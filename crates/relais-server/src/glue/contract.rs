@@ -20,8 +20,8 @@ use relais_core::ids::{AudienceKey, Epoch, Position, RoomKey, SessionId, TenantK
 use relais_core::ports::{Fanout, Sessions as _, Store};
 use relais_core::vocabulary::App;
 use relais_engine::{
-    Accept, AcceptLimits, CloseCode, Connect, EngineHandle, Flow, LocalFuture, Log as _, Offset,
-    Refuse, Service, Settings, Sid, Socket,
+    Accept, AcceptLimits, CloseCode, Connect, EngineHandle, Flow, Listener, LocalFuture, Log as _,
+    Offset, Refuse, Service, Settings, Sid, Socket, serve,
 };
 use relais_store::memory::MemoryStore;
 use relais_testkit::contract::fanout::{self, FanoutHarness, faults};
@@ -197,19 +197,27 @@ impl Stage {
         let doorman = Arc::new(Doorman(scopes.clone()));
         let engine = EngineHandle::start(settings, doorman, scopes.clone()).expect("an engine");
         hub.set_engine(engine.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
-        let listener = listener.expect("a port");
-        let address = listener.local_addr().expect("an address");
+        let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        let address = listener.local_addr();
         let handle = engine.clone();
-        let serving = tokio::spawn(relais_engine::serve(
-            listener,
-            AcceptLimits::default(),
-            std::future::pending(),
-            move |request, peer| {
+        let served = engine.clone();
+        let serving = tokio::spawn(async move {
+            let answer = move |request, peer| {
                 let engine = handle.clone();
                 async move { engine.handle(request, 0, peer).await }
-            },
-        ));
+            };
+            let gate = |_: &http::Request<()>, _| Some(0.into());
+            let stop = std::future::pending();
+            serve(
+                &served,
+                listener,
+                AcceptLimits::default(),
+                stop,
+                gate,
+                answer,
+            )
+            .await
+        });
         Self {
             hub,
             scopes,

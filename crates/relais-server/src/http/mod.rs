@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ::http::{Request, header};
+use ::http::{Request, Uri, header};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -24,7 +24,7 @@ use axum::{Router, middleware};
 use metrics_exporter_prometheus::PrometheusHandle;
 use relais_core::error::{Code, Error};
 use relais_core::ports::Store;
-use relais_engine::EngineHandle;
+use relais_engine::{Endpoint, EngineHandle};
 
 use crate::clock::Clock;
 use crate::glue::apps::{Apps, Served};
@@ -104,7 +104,7 @@ async fn by_app(State(web): State<Arc<Web>>, request: Request<Body>) -> Response
     };
     let (app, rest) = (app.clone(), rest.to_owned());
     match rest.as_str() {
-        "/socket.io" | "/socket.io/" => engine(&web, &app, request).await,
+        path if is_socketio(path) => engine(&web, &app, request).await,
         "/metrics" => health::metrics(&web, Some(&app), &request),
         _ => app::route(&web, &app, &rest, request).await,
     }
@@ -113,24 +113,48 @@ async fn by_app(State(web): State<Arc<Web>>, request: Request<Body>) -> Response
 /// An Engine.IO request. Refusals are cheap and come before any token is looked at.
 async fn engine(web: &Web, app: &Served, request: Request<Body>) -> Response {
     let peer = peer(&request);
-    if opens_session(request.uri().query().unwrap_or_default()) {
-        if web.draining.load(Ordering::Relaxed) {
-            return Problem(retry_soon("unable to connect; the server stops")).into_response();
-        }
-        if let Some(limiter) = &app.connections
-            && let Err(wait_ms) = limiter.take(peer.ip(), web.clock.now().monotonic)
-        {
-            return Problem(Error::rate_limited(
-                "too many connections from this address",
-                wait_ms,
-            ))
-            .into_response();
-        }
+    if let Err(refusal) = let_in(web, app, request.uri(), peer) {
+        return Problem(refusal).into_response();
     }
     web.engine
         .handle(request, app.endpoint, peer)
         .await
         .map(Body::new)
+}
+
+/// Whether an Engine.IO request may open the session that it wants to, if it wants to.
+fn let_in(web: &Web, app: &Served, uri: &Uri, peer: SocketAddr) -> Result<(), Error> {
+    if !opens_session(uri.query().unwrap_or_default()) {
+        return Ok(());
+    }
+    if web.draining.load(Ordering::Relaxed) {
+        return Err(retry_soon("unable to connect; the server stops"));
+    }
+    let Some(limiter) = &app.connections else {
+        return Ok(());
+    };
+    limiter
+        .take(peer.ip(), web.clock.now().monotonic)
+        .map_err(|wait_ms| Error::rate_limited("too many connections from this address", wait_ms))
+}
+
+/// Whether the opening handshake of a WebSocket may come in without its way through the routes: where to. `None` is no refusal: whoever
+/// speaks against it there has the words for it.
+pub fn gate(
+    web: &Web,
+    origins: &Origins,
+    request: &Request<()>,
+    peer: SocketAddr,
+) -> Option<Endpoint> {
+    let (app, rest) = web.apps.of_path(request.uri().path())?;
+    let is_ours = is_socketio(rest)
+        && origin::passes(origins, request.headers())
+        && let_in(web, app, request.uri(), peer).is_ok();
+    is_ours.then(|| app.endpoint.into())
+}
+
+fn is_socketio(path: &str) -> bool {
+    matches!(path, "/socket.io" | "/socket.io/")
 }
 
 /// Whether an Engine.IO request opens a new session: it names none yet.

@@ -1,0 +1,132 @@
+//! The accept loop of a shard: takes connections from the kernel, keeps the WebSockets and passes the others on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::Shard;
+use crate::accept::Door;
+use crate::service::Service;
+use crate::stream::Stream;
+
+/// Connections taken before the others get their turn.
+const ACCEPTS_A_TURN: usize = 16;
+
+/// Out of descriptors, a short rest lets some close.
+const REST: Duration = Duration::from_millis(50);
+
+/// Somebody at the door, with the first bytes.
+struct Visitor {
+    stream: TcpStream,
+    peer: SocketAddr,
+    read: Bytes,
+}
+
+impl<S: Service> Shard<S> {
+    /// Accepts until the door closes.
+    pub(super) fn listen(self: &Rc<Self>, listener: std::net::TcpListener, door: Arc<Door>) {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, shard = self.index, "unable to listen");
+                return;
+            }
+        };
+        let shard = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            tokio::select! {
+                () = door.closed() => {}
+                () = shard.accept_all(&listener, &door) => {}
+            }
+        });
+    }
+
+    async fn accept_all(self: &Rc<Self>, listener: &TcpListener, door: &Door) {
+        let mut in_turn = 0;
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    if let Some(visitor) = self.receive(stream, peer, door) {
+                        door.long_way(visitor.stream, visitor.read, visitor.peer)
+                            .await;
+                    }
+                }
+                Err(error) => rest_after(&error).await,
+            }
+            in_turn += 1;
+            if in_turn % ACCEPTS_A_TURN == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// One read has the whole request of nearly everyone. A WebSocket stays here; who else comes is given back.
+    fn receive(
+        self: &Rc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        door: &Door,
+    ) -> Option<Visitor> {
+        let mut shared = self.read_buffer.take();
+        shared.resize(self.settings().read_buffer_bytes.max(4096), 0);
+        // Before the runtime has looked at the socket, so that it need not.
+        let read = match recv(stream.as_raw_fd(), &mut shared, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => None,
+            Ok(bytes) => Some(bytes),
+            Err(Errno::EAGAIN | Errno::EINTR) => Some(0),
+            Err(_) => None,
+        };
+        let visitor = read.and_then(|read| self.let_in(stream, &shared[..read], peer, door));
+        self.read_buffer.replace(shared);
+        visitor
+    }
+
+    fn let_in(
+        self: &Rc<Self>,
+        stream: TcpStream,
+        read: &[u8],
+        peer: SocketAddr,
+        door: &Door,
+    ) -> Option<Visitor> {
+        let handshake = door.handshake(read, peer);
+        let switched = handshake
+            .and_then(|handshake| Some((crate::http::switch(&handshake.request)?, handshake)));
+        match switched {
+            Some((switch, handshake)) if self.engine.admit() => {
+                let opening = self
+                    .engine
+                    .opening(&handshake.request, handshake.endpoint, peer);
+                let rest = &read[handshake.length..];
+                self.open_websocket(&opening, Stream::Tcp(stream), Some(switch), rest);
+                None
+            }
+            _ => Some(Visitor {
+                stream,
+                peer,
+                read: Bytes::copy_from_slice(read),
+            }),
+        }
+    }
+}
+
+/// A connection that died in the backlog is nothing.
+async fn rest_after(error: &io::Error) {
+    let harmless = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    );
+    if !harmless {
+        tracing::warn!(%error, "unable to accept a connection");
+        tokio::time::sleep(REST).await;
+    }
+}
