@@ -76,11 +76,13 @@ pub(crate) struct Handshake {
     pub(crate) length: usize,
 }
 
+type Gate = dyn Fn(&Request<()>, SocketAddr) -> Option<Endpoint> + Send + Sync;
+
 /// What the accept loops of the shards share.
 pub(crate) struct Door {
     limits: AcceptLimits,
     /// Where an opening handshake may come in; `None`: the handler answers.
-    gate: Box<dyn Fn(&Request<()>, SocketAddr) -> Option<Endpoint> + Send + Sync>,
+    gate: Box<Gate>,
     long_way: Box<dyn Fn(Arrived) + Send + Sync>,
     slots: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
