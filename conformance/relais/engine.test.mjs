@@ -69,13 +69,18 @@ test('binary waits for its header in every payload: a header and its attachments
   const session = await Polling.open('/socket.io/');
   await session.post('40');
   const header = `453-["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1},{"_placeholder":true,"num":2}]`;
-  for (let n = 0; n < 10; n += 1) await session.post([header, 'bAQ==', 'bAg==', 'bAw=='].join(SEPARATOR));
+  const events = 6;
+  for (let n = 0; n < events; n += 1) await session.post([header, 'bAQ==', 'bAg==', 'bAw=='].join(SEPARATOR));
   const got = [];
-  while (got.length < 42) got.push(...(await session.packets()));
-  const events = got.slice(2);
-  for (let n = 0; n < 40; n += 4) {
-    assert.ok(events[n].startsWith('453-["message-back"'), events[n]);
-    assert.deepEqual(events.slice(n + 1, n + 4), ['bAQ==', 'bAg==', 'bAw==']);
+  // Two packets come before the events: the answer to CONNECT and the event `auth`.
+  while (got.length < 2 + 4 * events) {
+    const packets = await session.packets();
+    if (packets.includes('2')) await session.post('3');
+    got.push(...packets.filter((packet) => packet !== '2'));
+  }
+  for (let n = 2; n < got.length; n += 4) {
+    assert.ok(got[n].startsWith('453-["message-back"'), got[n]);
+    assert.deepEqual(got.slice(n + 1, n + 4), ['bAQ==', 'bAg==', 'bAw==']);
   }
 });
 
