@@ -4,7 +4,9 @@
 //!
 //! ```text
 //!  HTTP runtime                 shard (one thread, one runtime, owns its connections)
-//!  handle(request) ──poll/post──► inbox ─► connection ─► session ─► Service::event ─► Flow
+//!                                accept ─► a whole opening handshake ─► connection
+//!  handle(request) ◄── else ──────┘
+//!                 ──poll/post──► inbox ─► connection ─► session ─► Service::event ─► Flow
 //!                 ──socket──────►                          ▲   │ acks, emits
 //!  publish(delivery) ───────────► inbox ─► hub (scope, rooms) ▼
 //!                                                        outbox ─► one flush a tick
