@@ -17,7 +17,8 @@ pub(crate) struct Wheel<K> {
 }
 
 struct Entry<K> {
-    due: u64,
+    /// Milliseconds after the origin.
+    at_ms: u64,
     key: K,
 }
 
@@ -36,14 +37,19 @@ impl<K> Wheel<K> {
 
     /// Files a key under its time; a time that is past fires with the next call.
     pub(crate) fn insert(&mut self, at: Instant, key: K) {
-        let due = self.number(at).max(self.next);
-        let slot = self.position(due);
-        self.slots[slot].push(Entry { due, key });
+        let at_ms = self.millis(at);
+        let slot = self.position(self.number(at_ms).max(self.next));
+        let entries = &mut self.slots[slot];
+        // Slots are many and fill evenly: to double their room would waste half of it.
+        if entries.len() == entries.capacity() {
+            entries.reserve_exact(entries.len() / 4 + 2);
+        }
+        entries.push(Entry { at_ms, key });
     }
 
-    /// Takes out everything that is due, in the order of slots.
-    pub(crate) fn expire(&mut self, now: Instant, due: &mut Vec<K>) {
-        let last = self.number(now);
+    /// Takes out everything that is due, in the order of slots, with the time that it was filed under, in whole milliseconds.
+    pub(crate) fn expire(&mut self, now: Instant, due: &mut Vec<(Instant, K)>) {
+        let last = self.number(self.millis(now));
         // After a long sleep one turn shows every slot.
         let turn = self.slots.len() as u64;
         let from = self.next.max(last.saturating_sub(turn - 1));
@@ -51,8 +57,8 @@ impl<K> Wheel<K> {
             let slot = self.position(number);
             let entries = std::mem::take(&mut self.slots[slot]);
             for entry in entries {
-                if entry.due <= last {
-                    due.push(entry.key);
+                if self.number(entry.at_ms) <= last {
+                    due.push((self.origin + Duration::from_millis(entry.at_ms), entry.key));
                 } else {
                     self.slots[slot].push(entry);
                 }
@@ -61,9 +67,14 @@ impl<K> Wheel<K> {
         self.next = self.next.max(last + 1);
     }
 
-    fn number(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.origin).as_nanos();
-        u64::try_from(since / self.slot.as_nanos().max(1)).unwrap_or(u64::MAX)
+    fn millis(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.origin).as_millis();
+        u64::try_from(since).unwrap_or(u64::MAX)
+    }
+
+    fn number(&self, at_ms: u64) -> u64 {
+        let slot_ms = u64::try_from(self.slot.as_millis()).unwrap_or(u64::MAX);
+        at_ms / slot_ms.max(1)
     }
 
     fn position(&self, number: u64) -> usize {
@@ -83,7 +94,7 @@ mod tests {
     fn fired(wheel: &mut Wheel<u32>, now: Instant) -> Vec<u32> {
         let mut due = Vec::new();
         wheel.expire(now, &mut due);
-        due
+        due.into_iter().map(|(_, key)| key).collect()
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl<S: Service> Connection<S> {
         }
         if reason == Reason::Protocol {
             self.shard.stats.protocol_errors_total.add(1);
-            tracing::debug!(peer = %self.peer, code = code.get(), text, "connection closed for a violation");
+            tracing::debug!(peer = %self.opening.peer(), code = code.get(), text, "connection closed for a violation");
         }
         self.end_sessions(reason);
         if self.state.get() != State::Open {
@@ -146,17 +146,27 @@ impl<S: Service> Connection<S> {
         self.end_sessions(Reason::TransportLost);
         self.refuse_poll();
         self.outbox.borrow_mut().clear(&self.shard.spares);
-        let known = self.shard.connections.borrow_mut().remove(&self.id);
-        if known.is_some() {
+        let known = self.forget_me();
+        if known {
             self.shard.stats.connections.sub(1);
             if self.transport.get() == Transport::WebSocket {
                 self.shard.stats.websockets.sub(1);
             }
             self.shard.engine.connection_gone();
         }
-        // The task sees the state and ends.
+        // Whoever waits for it sees the state.
         self.wake();
         self.stream.take();
+    }
+
+    /// Gives its number back; false when it has done so before, or never had one.
+    fn forget_me(&self) -> bool {
+        let mut connections = self.shard.connections.borrow_mut();
+        let number = self.id.number();
+        let is_known = connections
+            .get(number)
+            .is_some_and(|known| known.id.is(self.id));
+        is_known && connections.remove(number).is_some()
     }
 
     /// The peer has had its time to close. If it takes nothing, the kernel is to forget what it holds for it.

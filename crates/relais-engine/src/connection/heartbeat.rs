@@ -53,7 +53,7 @@ impl<S: Service> Connection<S> {
 
     /// A connection that never asks for a namespace is of no use.
     fn check_connected(self: &Rc<Self>) {
-        if self.sessions.borrow().is_empty() && self.connecting.borrow().is_empty() {
+        if self.sessions.borrow().is_empty() && self.connecting() == 0 {
             self.close(CloseCode::POLICY, "no CONNECT in time", Reason::Protocol);
         }
     }

@@ -121,7 +121,7 @@ impl<S: Service> Connection<S> {
 
     /// Anything before CONNECT breaks the protocol; what crossed our DISCONNECT does not.
     fn packet_without_session(self: &Rc<Self>, namespace: &str) {
-        if !self.left.borrow().iter().any(|left| **left == *namespace) {
+        if !self.has_left(namespace) {
             self.violation(CloseCode::PROTOCOL_ERROR, "packet before CONNECT");
         }
     }
@@ -132,13 +132,6 @@ impl<S: Service> Connection<S> {
             .iter()
             .find(|session| session.namespace() == namespace)
             .cloned()
-    }
-
-    pub(crate) fn is_connecting(&self, namespace: &str) -> bool {
-        self.connecting
-            .borrow()
-            .iter()
-            .any(|name| **name == *namespace)
     }
 
     fn connect(self: &Rc<Self>, namespace: &str, auth: Option<&str>) {
@@ -152,7 +145,7 @@ impl<S: Service> Connection<S> {
         if self.count_attempt() > attempts_max {
             return self.violation(CloseCode::POLICY, "too many CONNECTs");
         }
-        let open = self.sessions.borrow().len() + self.connecting.borrow().len();
+        let open = self.sessions.borrow().len() + self.connecting();
         if open >= settings.namespaces_max {
             let refusal = frame::connect_error(namespace, "Too many namespaces", None);
             return self.push(refusal);

@@ -7,11 +7,11 @@ mod closing;
 mod heartbeat;
 mod incoming;
 mod outgoing;
+mod packed;
+mod rare;
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Waker;
 
 use relais_protocol::socketio::Decoder;
@@ -28,6 +28,8 @@ use crate::shard::{Deadline, Shard};
 use crate::sid::ConnectionId;
 use crate::stream::Stream;
 use crate::transport::polling::Polling;
+pub(crate) use packed::Packed;
+use rare::Rare;
 
 /// How far the life of a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +49,12 @@ pub(crate) struct Connection<S: Service> {
     pub(crate) shard: Rc<Shard<S>>,
     pub(crate) id: ConnectionId,
     pub(crate) endpoint: Endpoint,
-    pub(crate) peer: SocketAddr,
     /// Hash of the credentials that opened it.
     pub(crate) identity: u64,
     pub(crate) state: Cell<State>,
     pub(crate) transport: Cell<Transport>,
     /// Given back to the service with each CONNECT.
-    pub(crate) opening: RefCell<Packed>,
+    pub(crate) opening: Packed,
     pub(crate) outbox: RefCell<Outbox>,
     pub(crate) is_dirty: Cell<bool>,
     /// The tick in which a fan-out was last written to it straight.
@@ -63,66 +64,20 @@ pub(crate) struct Connection<S: Service> {
     /// Set when the transport is or becomes a WebSocket; dropped with the connection's end, whoever still holds the connection.
     pub(crate) stream: RefCell<Option<Stream>>,
     pub(crate) reader: RefCell<Reader>,
-    /// Read but not handled yet, because a session cannot take more; empty otherwise.
-    pub(crate) stash: RefCell<Vec<u8>>,
     /// Sessions that cannot take more: while there are any, nothing is read.
-    pub(crate) gates: Cell<u8>,
-    /// The transport's task: woken for room to write, an opened gate, and the end.
+    pub(crate) gates: Cell<u16>,
+    /// Has it served as a WebSocket: for something to read, room to write, an opened gate, and the end.
     pub(crate) waker: RefCell<Option<Waker>>,
     pub(crate) polling: RefCell<Option<Box<Polling>>>,
     pub(crate) decoder: RefCell<Decoder>,
     pub(crate) sessions: RefCell<SmallVec<[Rc<Session<S>>; 1]>>,
-    /// Namespaces that the service is deciding about.
-    pub(crate) connecting: RefCell<SmallVec<[Arc<str>; 1]>>,
-    /// Namespaces that we ended while the connection went on: what crossed our DISCONNECT is no fault of the client.
-    pub(crate) left: RefCell<SmallVec<[Arc<str>; 1]>>,
+    /// What it needs for a while only.
+    rare: RefCell<Option<Box<Rare>>>,
     /// CONNECTs in the current minute.
     attempts: Cell<(u32, u32)>,
     pub(crate) awaits_pong: Cell<bool>,
     /// Control packets in the current second.
     control: Cell<(u32, u32)>,
-}
-
-/// What a request showed, without keeping the buffer that it was read into alive.
-#[derive(Default)]
-pub(crate) struct Packed {
-    /// `name\0value\0…`
-    headers: Box<[u8]>,
-    query: Box<str>,
-}
-
-impl Packed {
-    fn of(opening: &Opening) -> Self {
-        let mut headers = Vec::new();
-        for (name, value) in &opening.headers {
-            headers.extend_from_slice(name.as_str().as_bytes());
-            headers.push(0);
-            headers.extend_from_slice(value.as_bytes());
-            headers.push(0);
-        }
-        Self {
-            headers: headers.into(),
-            query: opening.query.as_str().into(),
-        }
-    }
-
-    pub(crate) fn headers(&self) -> http::HeaderMap {
-        let mut map = http::HeaderMap::new();
-        let mut parts = self.headers.split(|byte| *byte == 0);
-        while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
-            if let (Ok(name), Ok(value)) = (
-                http::HeaderName::from_bytes(name),
-                http::HeaderValue::from_bytes(value),
-            ) {
-                map.append(name, value);
-            }
-        }
-        map
-    }
-
-    pub(crate) fn query(&self) -> &str {
-        &self.query
-    }
 }
 
 /// Counts one more in a window of time; how many it has now.
@@ -136,29 +91,27 @@ fn count_in(counter: &Cell<(u32, u32)>, window: u32) -> u32 {
 impl<S: Service> Connection<S> {
     /// Registers a connection on its shard and starts its clocks.
     pub(crate) fn open(shard: &Rc<Shard<S>>, opening: &Opening, transport: Transport) -> Rc<Self> {
+        let number = shard.connections.borrow().next();
         let connection = Rc::new(Self {
             shard: Rc::clone(shard),
-            id: ConnectionId::random(shard.settings().node, shard.index),
+            id: ConnectionId::random(shard.settings().node, shard.index, number),
             endpoint: opening.endpoint,
-            peer: opening.peer,
             identity: opening.identity,
             state: Cell::new(State::Open),
             transport: Cell::new(transport),
-            opening: RefCell::new(Packed::of(opening)),
+            opening: Packed::of(opening),
             outbox: RefCell::default(),
             is_dirty: Cell::new(false),
             straight_in: Cell::new(0),
             is_blocked: Cell::new(false),
             stream: RefCell::default(),
             reader: RefCell::default(),
-            stash: RefCell::default(),
             gates: Cell::new(0),
             waker: RefCell::default(),
             polling: RefCell::default(),
             decoder: RefCell::default(),
             sessions: RefCell::default(),
-            connecting: RefCell::default(),
-            left: RefCell::default(),
+            rare: RefCell::default(),
             attempts: Cell::new((0, 0)),
             awaits_pong: Cell::new(false),
             control: Cell::new((0, 0)),
@@ -166,7 +119,7 @@ impl<S: Service> Connection<S> {
         shard
             .connections
             .borrow_mut()
-            .insert(connection.id, Rc::clone(&connection));
+            .insert(Rc::clone(&connection));
         shard.stats.connections.add(1);
         shard.stats.connections_total.add(1);
         connection.start_clocks();
@@ -183,8 +136,11 @@ impl<S: Service> Connection<S> {
             .unwrap_or(self.shard.settings().max_payload_bytes)
     }
 
-    /// Wakes the transport's task.
+    /// Has whoever serves the transport look at it again.
     pub(crate) fn wake(&self) {
+        if let Some(polling) = &*self.polling.borrow() {
+            polling.wake();
+        }
         if let Some(waker) = &*self.waker.borrow() {
             waker.wake_by_ref();
         }

@@ -27,10 +27,7 @@ pub(crate) fn begin<S: Service>(
     namespace: Arc<str>,
     auth: Option<&str>,
 ) {
-    connection
-        .connecting
-        .borrow_mut()
-        .push(Arc::clone(&namespace));
+    connection.begin_connecting(Arc::clone(&namespace));
     let connect = describe(connection, Arc::clone(&namespace), auth);
     let decision = connection.shard.service.connect(connect);
     let connection = Rc::clone(connection);
@@ -45,15 +42,8 @@ pub(crate) fn begin<S: Service>(
             Ok(accept) => accepted(&connection, Arc::clone(&namespace), accept).await,
             Err(refuse) => refused(&connection, &namespace, refuse),
         }
-        forget(&connection, &namespace);
+        connection.end_connecting(&namespace);
     });
-}
-
-fn forget<S: Service>(connection: &Connection<S>, namespace: &Arc<str>) {
-    connection
-        .connecting
-        .borrow_mut()
-        .retain(|name| !Arc::ptr_eq(name, namespace));
 }
 
 fn describe<S: Service>(
@@ -67,13 +57,13 @@ fn describe<S: Service>(
         .and_then(|auth| Json::check(auth, depth_max).ok())
         .map(Recovery::of)
         .unwrap_or_default();
-    let opening = connection.opening.borrow();
+    let opening = &connection.opening;
     Connect {
         endpoint: connection.endpoint.id,
         namespace,
         headers: opening.headers(),
         query: opening.query().to_owned(),
-        peer: connection.peer,
+        peer: opening.peer(),
         auth: auth.map(|auth| Bytes::copy_from_slice(auth.as_bytes())),
         pid: recovery.pid.map(|pid| pid.into_owned()),
         offset: recovery.offset.map(|offset| offset.into_owned()),
@@ -122,7 +112,7 @@ async fn accepted<S: Service>(
     }
     let pid = accept.pid.take();
     let was_open = connection.is_open();
-    forget(connection, &namespace);
+    connection.end_connecting(&namespace);
     let session = create(connection, namespace, sid, claim, accept);
     if was_open {
         connection.push(frame::connect(
@@ -169,10 +159,7 @@ fn create<S: Service>(
         acks: RefCell::default(),
         replay: RefCell::default(),
     });
-    connection
-        .left
-        .borrow_mut()
-        .retain(|left| *left != namespace);
+    connection.unmark_left(&namespace);
     connection.sessions.borrow_mut().push(Rc::clone(&session));
     shard.sessions.borrow_mut().insert(sid, Rc::clone(&session));
     shard.stats.sessions.add(1);

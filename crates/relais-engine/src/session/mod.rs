@@ -132,10 +132,7 @@ impl<S: Service> Session<S> {
             return;
         }
         self.connection.push(frame::disconnect(&self.namespace));
-        self.connection
-            .left
-            .borrow_mut()
-            .push(Arc::clone(&self.namespace));
+        self.connection.mark_left(&self.namespace);
         self.detach();
         self.end(Reason::Closed);
     }

@@ -6,6 +6,8 @@
 mod commands;
 mod entrance;
 pub(crate) mod pace;
+mod ready;
+mod slots;
 mod tasks;
 
 use std::cell::{Cell, RefCell};
@@ -35,22 +37,53 @@ use crate::settings::Settings;
 use crate::sid::ConnectionId;
 use crate::stats::ShardStats;
 use pace::Pace;
+use ready::Ready;
+use slots::Slots;
 
 /// What a deadline in the wheel is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deadline {
     /// Send a ping.
-    Ping,
+    Ping = 0,
     /// The pong must be here.
-    Pong,
+    Pong = 1,
     /// A namespace must be connected.
-    Connect,
+    Connect = 2,
     /// A closing connection must be gone.
-    Close,
+    Close = 3,
 }
 
-/// An entry of the wheel: whose, what for, and the time it was planned for (so that rounding does not add up).
-pub(crate) type WheelKey = (ConnectionId, Deadline, Instant);
+/// An entry of the wheel: whose, by number and mark, and what for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WheelKey {
+    number: u32,
+    /// The deadline in the lowest bits, above it a part of the connection's secret: its number may be somebody else's by then.
+    mark: u32,
+}
+
+impl WheelKey {
+    fn new(id: ConnectionId, deadline: Deadline) -> Self {
+        Self {
+            number: id.number(),
+            mark: id.mark() & !DEADLINE_BITS | deadline as u32,
+        }
+    }
+
+    fn is_of(self, id: ConnectionId) -> bool {
+        (self.mark ^ id.mark()) & !DEADLINE_BITS == 0
+    }
+
+    fn deadline(self) -> Deadline {
+        match self.mark & DEADLINE_BITS {
+            0 => Deadline::Ping,
+            1 => Deadline::Pong,
+            2 => Deadline::Connect,
+            _ => Deadline::Close,
+        }
+    }
+}
+
+const DEADLINE_BITS: u32 = 3;
 
 /// Everything that lives on one thread.
 pub(crate) struct Shard<S: Service> {
@@ -60,7 +93,9 @@ pub(crate) struct Shard<S: Service> {
     pub(crate) engine: EngineHandle,
     pub(crate) stats: Arc<ShardStats>,
     pub(crate) limits: Limits,
-    pub(crate) connections: RefCell<Map<ConnectionId, Rc<Connection<S>>>>,
+    pub(crate) connections: RefCell<Slots<Rc<Connection<S>>>>,
+    /// Those whose socket has something for them.
+    pub(crate) ready: Arc<Ready>,
     pub(crate) sessions: RefCell<Map<Sid, Rc<Session<S>>>>,
     pub(crate) hub: RefCell<Map<Scope, ScopeHub<Rc<Session<S>>>>>,
     pub(crate) wheel: RefCell<Wheel<WheelKey>>,
@@ -166,6 +201,7 @@ impl<S: Service> Shard<S> {
             stats: Arc::clone(&inbox.stats),
             limits: Limits::of(settings),
             connections: RefCell::default(),
+            ready: Arc::default(),
             sessions: RefCell::default(),
             hub: RefCell::default(),
             wheel: RefCell::new(Wheel::new(now, slot, horizon)),
@@ -189,10 +225,7 @@ impl<S: Service> Shard<S> {
 
     /// Gives back what a crowd that has gone has left in the maps.
     fn tidy(&self) {
-        let mut connections = self.connections.borrow_mut();
-        if has_slack(connections.len(), connections.capacity()) {
-            connections.shrink_to_fit();
-        }
+        self.connections.borrow_mut().tidy();
         let mut sessions = self.sessions.borrow_mut();
         if has_slack(sessions.len(), sessions.capacity()) {
             sessions.shrink_to_fit();
@@ -201,7 +234,16 @@ impl<S: Service> Shard<S> {
     }
 
     pub(crate) fn connection(&self, id: ConnectionId) -> Option<Rc<Connection<S>>> {
-        self.connections.borrow().get(&id).cloned()
+        let connections = self.connections.borrow();
+        let holder = connections.get(id.number())?;
+        holder.id.is(id).then(|| Rc::clone(holder))
+    }
+
+    /// Whose deadline an entry of the wheel is; nobody's any more when the connection has gone.
+    fn holder(&self, key: WheelKey) -> Option<Rc<Connection<S>>> {
+        let connections = self.connections.borrow();
+        let holder = connections.get(key.number)?;
+        key.is_of(holder.id).then(|| Rc::clone(holder))
     }
 
     pub(crate) fn session(&self, sid: &Sid) -> Option<Rc<Session<S>>> {
@@ -225,7 +267,8 @@ impl<S: Service> Shard<S> {
     }
 
     pub(crate) fn at(&self, time: Instant, id: ConnectionId, deadline: Deadline) {
-        self.wheel.borrow_mut().insert(time, (id, deadline, time));
+        let key = WheelKey::new(id, deadline);
+        self.wheel.borrow_mut().insert(time, key);
     }
 
     pub(crate) fn after(&self, wait: Duration, id: ConnectionId, deadline: Deadline) {

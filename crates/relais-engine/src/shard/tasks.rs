@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::task::unconstrained;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::{Inbox, Shard};
+use super::{Inbox, Shard, ready};
 use crate::command::Command;
 use crate::connection::Connection;
 use crate::delivery::Delivery;
@@ -26,6 +27,8 @@ const FLUSHES_A_TURN: usize = 512;
 /// Runs until the shard is told to stop.
 pub(super) async fn run<S: Service>(shard: Rc<Shard<S>>, mut inbox: Inbox) {
     tokio::task::spawn_local(flush(Rc::clone(&shard)));
+    // The budget of a task is meant for one connection; this one serves all, and counts for itself.
+    tokio::task::spawn_local(unconstrained(ready::serve(Rc::clone(&shard))));
     tokio::task::spawn_local(turn_wheel(Rc::clone(&shard)));
     tokio::task::spawn_local(check_heads(Rc::clone(&shard)));
     let mut deliveries = Vec::with_capacity(DELIVERIES_A_TURN);
@@ -123,9 +126,9 @@ async fn turn_wheel<S: Service>(shard: Rc<Shard<S>>) {
     loop {
         ticks.tick().await;
         shard.wheel.borrow_mut().expire(Instant::now(), &mut due);
-        for (id, deadline, planned) in due.drain(..) {
-            if let Some(connection) = shard.connection(id) {
-                let _ = guard(|| connection.deadline(deadline, planned));
+        for (planned, key) in due.drain(..) {
+            if let Some(connection) = shard.holder(key) {
+                let _ = guard(|| connection.deadline(key.deadline(), planned));
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use relais_protocol::engineio::{
     EngineError, HandshakeError, OpenPacket, Payload, PayloadPacket, PayloadWriter,
@@ -28,6 +28,17 @@ pub(crate) struct Polling {
     is_upgrading: bool,
     /// It has answered the probe: polls are released at once from now on.
     has_probed: bool,
+    /// A POST whose next packet a session cannot take yet.
+    waiting_post: Option<Waker>,
+}
+
+impl Polling {
+    /// Something may go on.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = &self.waiting_post {
+            waker.wake_by_ref();
+        }
+    }
 }
 
 struct PendingGet {
@@ -325,7 +336,8 @@ async fn wait_for_gate<S: Service>(connection: &Rc<Connection<S>>) {
         if !connection.is_gate_closed() || !connection.is_open() {
             return Poll::Ready(());
         }
-        *connection.waker.borrow_mut() = Some(context.waker().clone());
+        let mut polling = connection.polling.borrow_mut();
+        polling.get_or_insert_default().waiting_post = Some(context.waker().clone());
         Poll::Pending
     })
     .await;

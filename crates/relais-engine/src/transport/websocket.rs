@@ -1,11 +1,9 @@
-//! The task of a connection on a WebSocket: reads into the shard's buffer, and waits for room to write when the kernel is full.
+//! A connection on a WebSocket: reads into the shard's buffer, and waits for room to write when the kernel is full.
 //!
-//! It holds nothing but the connection, so a connection at rest costs no buffer. Writing is the flusher's; this task writes only
-//! after the kernel had no room. While a session cannot take more, it does not read.
+//! It has no task of its own (see [`crate::shard`]) and no buffer, so at rest it costs nothing. Writing is the flusher's; what is here writes
+//! only after the kernel had no room. While a session cannot take more, it does not read.
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -32,51 +30,38 @@ pub(crate) fn attach<S: Service>(
     connection.transport.set(Transport::WebSocket);
     connection.shard.stats.websockets.add(1);
     connection.reader.replace(reader);
-    connection.stash.replace(rest.to_vec());
-    tokio::task::spawn_local(WebSocketTask(Rc::clone(connection)));
+    connection.stash(rest);
+    let waker = connection.shard.ready.waker(connection.id.number());
+    connection.waker.replace(Some(waker));
+    // What was read before is handled, and the socket asked to tell of more.
+    connection.wake();
 }
 
-struct WebSocketTask<S: Service>(Rc<Connection<S>>);
-
-impl<S: Service> Future for WebSocketTask<S> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let connection = &self.0;
-        let mut waker = connection.waker.borrow_mut();
-        if !waker
-            .as_ref()
-            .is_some_and(|known| known.will_wake(context.waker()))
-        {
-            *waker = Some(context.waker().clone());
+/// Reads what is there and writes what waited for room, until there is nothing more to do now.
+pub(crate) fn serve<S: Service>(connection: &Rc<Connection<S>>) {
+    let Some(waker) = connection.waker.borrow().clone() else {
+        return;
+    };
+    let context = &mut Context::from_waker(&waker);
+    let mut reads = 0;
+    while connection.state.get() != State::Closed {
+        if connection.is_blocked.get() {
+            poll_writable(connection, context);
         }
-        drop(waker);
-        let mut reads = 0;
-        loop {
-            if connection.state.get() == State::Closed {
-                return Poll::Ready(());
-            }
-            if connection.is_blocked.get() {
-                poll_writable(connection, context);
-            }
-            if connection.is_gate_closed() {
-                return Poll::Pending;
-            }
-            if !connection.stash.borrow().is_empty() {
-                let mut stash = connection.stash.take();
-                take_in(connection, &mut stash);
-                continue;
-            }
-            match poll_read(connection, context) {
-                Poll::Ready(true) if reads < READS_A_TURN => reads += 1,
-                Poll::Ready(true) => {
-                    // Whoever sends without end waits for the others.
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Poll::Ready(false) => connection.lost(),
-                Poll::Pending => return Poll::Pending,
-            }
+        if connection.is_gate_closed() {
+            return;
+        }
+        let mut stash = connection.take_stash();
+        if !stash.is_empty() {
+            take_in(connection, &mut stash);
+            continue;
+        }
+        match poll_read(connection, context) {
+            Poll::Ready(true) if reads < READS_A_TURN => reads += 1,
+            // Whoever sends without end waits for the others.
+            Poll::Ready(true) => return waker.wake_by_ref(),
+            Poll::Ready(false) => connection.lost(),
+            Poll::Pending => return,
         }
     }
 }
@@ -138,7 +123,7 @@ fn handle_all<S: Service>(connection: &Rc<Connection<S>>, bytes: &mut [u8]) {
     let mut rest = bytes;
     loop {
         if connection.is_gate_closed() {
-            connection.stash.borrow_mut().extend_from_slice(rest);
+            connection.stash(rest);
             return;
         }
         match reader.read(&mut rest, &limits) {

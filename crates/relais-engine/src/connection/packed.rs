@@ -1,0 +1,86 @@
+//! What the request that opened a connection showed, in one piece of memory of just its size.
+//!
+//! Every CONNECT of the connection is told of it. The buffer that the request was read into is not kept alive.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::command::Opening;
+
+/// Peer, query and headers.
+pub(crate) struct Packed {
+    /// The query, then `name\0value\0…`
+    bytes: Box<[u8]>,
+    query_bytes: u32,
+    port: u16,
+    ip: IpAddr,
+}
+
+impl Packed {
+    pub(super) fn of(opening: &Opening) -> Self {
+        let headers = opening.headers.iter();
+        let sum: usize = headers.map(|(n, v)| n.as_str().len() + v.len() + 2).sum();
+        let mut bytes = Vec::with_capacity(opening.query.len() + sum);
+        bytes.extend_from_slice(opening.query.as_bytes());
+        for (name, value) in &opening.headers {
+            for part in [name.as_str().as_bytes(), value.as_bytes()] {
+                bytes.extend_from_slice(part);
+                bytes.push(0);
+            }
+        }
+        Self {
+            bytes: bytes.into(),
+            query_bytes: u32::try_from(opening.query.len()).unwrap_or(0),
+            port: opening.peer.port(),
+            ip: opening.peer.ip(),
+        }
+    }
+
+    pub(crate) fn peer(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.port)
+    }
+
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        let headers = &self.bytes[self.query_bytes as usize..];
+        let mut parts = headers.split(|byte| *byte == 0);
+        while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+            {
+                map.append(name, value);
+            }
+        }
+        map
+    }
+
+    pub(crate) fn query(&self) -> &str {
+        // It came as a `str`, whole.
+        std::str::from_utf8(&self.bytes[..self.query_bytes as usize]).unwrap_or("")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::Endpoint;
+
+    #[test]
+    fn what_was_packed_comes_out_again() {
+        let mut headers = HeaderMap::new();
+        headers.append("cookie", HeaderValue::from_static("a=1"));
+        headers.append("cookie", HeaderValue::from_static("b=2"));
+        headers.append("x-empty", HeaderValue::from_static(""));
+        let opening = Opening {
+            endpoint: Endpoint::from(0),
+            peer: SocketAddr::from(([192, 0, 2, 1], 4000)),
+            headers,
+            query: "EIO=4&t=é".to_owned(),
+            identity: 0,
+        };
+        let packed = Packed::of(&opening);
+        assert_eq!(packed.headers(), opening.headers);
+        assert_eq!((packed.query(), packed.peer()), ("EIO=4&t=é", opening.peer));
+    }
+}
