@@ -184,7 +184,6 @@ fn allocations_a_message(members: usize, together: usize) -> f64 {
 fn a_fan_out_allocates_nothing_for_its_recipients() {
     let _alone = ALONE.lock();
     let (few, many) = (allocations_a_message(5, 1), allocations_a_message(105, 1));
-    println!("{few} allocations a message for 5 members, {many} for 105");
     // A hundred more recipients; the timers of the shard may allocate once in a while.
     assert!(many - few < 0.5, "{few} for 5 members, {many} for 105");
     assert!(many < 5.5, "{many} allocations for a message");
@@ -194,7 +193,6 @@ fn a_fan_out_allocates_nothing_for_its_recipients() {
 fn a_burst_allocates_nothing_for_its_recipients_either() {
     let _alone = ALONE.lock();
     let (few, many) = (allocations_a_message(5, 10), allocations_a_message(105, 10));
-    println!("{few} allocations a message for 5 members, {many} for 105");
     assert!(many - few < 0.5, "{few} for 5 members, {many} for 105");
 }
 
@@ -211,7 +209,6 @@ fn a_round_trip_allocates_its_reply_and_its_frame() {
     (0..MESSAGES).for_each(|_| trip());
     let made = HEAP.stats() - before;
     let each = (made.allocations + made.reallocations) as f64 / MESSAGES as f64;
-    println!("{each} allocations a round trip");
     assert!(each < 3.5, "{each} allocations a round trip");
 }
 
@@ -239,7 +236,6 @@ fn a_connection_at_rest_holds_little() {
         }
         std::thread::yield_now();
     }
-    println!("{each} bytes a connection");
     assert!(each <= CONNECTION_BYTES_MAX, "{each} bytes a connection");
 }
 
