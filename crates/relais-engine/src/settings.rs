@@ -43,6 +43,8 @@ pub struct Settings {
     pub namespaces_max: usize,
     /// Most rooms of one session. Default 128.
     pub rooms_max: usize,
+    /// Deepest nesting of the JSON of a packet. Default 64, at most 127.
+    pub json_depth_max: u8,
     /// Longest name of an event, namespace or room that a client may send. Default 255.
     pub name_bytes_max: usize,
     /// Most pipelined events of one session in flight. Default 64.
@@ -61,6 +63,9 @@ pub struct Settings {
     pub read_buffer_bytes: usize,
     /// How often a shard compares what it applied with the head of the log. Default 0.8 s: what two checks see missing is found within 2 s.
     pub head_check_interval: Duration,
+    /// Name of the query parameter in which requests may carry a credential. What a request carries there and in `Authorization` has to be
+    /// what opened its connection. Default none.
+    pub credential_parameter: Option<&'static str>,
     /// Whether `WebSocket` upgrades of polling sessions are offered. Default true.
     pub allow_upgrades: bool,
 }
@@ -86,6 +91,7 @@ impl Default for Settings {
             replay_page_records: 128,
             namespaces_max: 8,
             rooms_max: 128,
+            json_depth_max: 64,
             name_bytes_max: 255,
             pipeline_max: 64,
             held_max: 64,
@@ -95,6 +101,7 @@ impl Default for Settings {
             connections_max: 100_000,
             read_buffer_bytes: 64 * 1024,
             head_check_interval: Duration::from_millis(800),
+            credential_parameter: None,
             allow_upgrades: true,
         }
     }

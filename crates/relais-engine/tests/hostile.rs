@@ -89,6 +89,23 @@ async fn a_polling_sid_is_of_no_use_to_another_identity() {
 }
 
 #[tokio::test]
+async fn a_credential_in_the_query_binds_a_connection_as_one_in_the_header_does() {
+    let mut named = settings(2);
+    named.credential_parameter = Some("token");
+    let server = Server::start(named).await;
+    let answer = http(server.address, &get("&token=a%2Bb", "")).await;
+    let start = answer.find("\"sid\":\"").unwrap() + 7;
+    let sid = &answer[start..start + answer[start..].find('"').unwrap()];
+    for stolen in [format!("&sid={sid}&token=c"), format!("&sid={sid}")] {
+        let answer = http(server.address, &get(&stolen, "")).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    let post = post(&format!("{sid}&token=a%2bb"), "40");
+    let answer = http(server.address, &post).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_guessed_sid_is_unknown() {
     let server = Server::start(settings(2)).await;
     for sid in [

@@ -13,7 +13,6 @@ use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
-use relais_core::capability::room::SESSION_ROOMS_MAX;
 use relais_core::dispatch::{Dispatcher, Ports};
 use relais_core::ids::Epoch;
 use relais_core::limit::{ConnectionLimiter, Rate, UserLimiter};
@@ -32,7 +31,7 @@ use crate::glue::ports::Hub;
 use crate::glue::rules;
 use crate::glue::scopes::Scopes;
 use crate::glue::service::Relais;
-use crate::http::{ApiKeys, Landing, Peer, Web, gate, router};
+use crate::http::{ApiKeys, BodyLimits, Landing, Peer, Web, gate, router};
 use crate::identity::{Keys, PidKey};
 use crate::settings::Settings;
 use crate::upkeep::Upkeep;
@@ -82,10 +81,42 @@ pub enum BootError {
 
 /// Rooms of a session in the engine: those that the core lets it join, those that its token may name, and the tenant's, its user's and
 /// its role's. The core alone refuses a room; one that only the engine refused would be silent to a client that was told it is in.
-const ENGINE_ROOMS_MAX: usize = SESSION_ROOMS_MAX + CLAIMED_ROOMS_MAX + 3;
+fn engine_rooms_max(settings: &Settings) -> usize {
+    settings.limits.session_rooms_max + CLAIMED_ROOMS_MAX + 3
+}
 
 /// Runs until a stop signal has been carried out.
 pub async fn serve(settings: Settings) -> Result<(), BootError> {
+    start(settings).await?.run_to_its_end().await
+}
+
+/// A server whose parts are all up, and that answers nobody yet.
+struct Running {
+    settings: Settings,
+    listener: Listener,
+    web: Arc<Web>,
+    engine: EngineHandle,
+    store: Arc<SqliteStore>,
+    upkeep: Upkeep,
+}
+
+impl Running {
+    async fn run_to_its_end(mut self) -> Result<(), BootError> {
+        let (web, settings) = (&self.web, &self.settings);
+        let is_whole = run(self.listener, web, settings, &self.engine, &mut self.upkeep).await;
+        self.upkeep.finish().await;
+        self.engine.stop().await;
+        self.store.close().await?;
+        tracing::info!("stopped");
+        if is_whole {
+            Ok(())
+        } else {
+            Err(BootError::Upkeep)
+        }
+    }
+}
+
+async fn start(settings: Settings) -> Result<Running, BootError> {
     let clock = Clock::start();
     let apps: Vec<Arc<App>> = app_files::load(settings.apps_dir.as_deref())?
         .into_iter()
@@ -133,7 +164,8 @@ pub async fn serve(settings: Settings) -> Result<(), BootError> {
         apps: apps.clone(),
         engine: engine.clone(),
         store: store.clone(),
-        keys: ApiKeys::new(&settings.api_keys),
+        keys: ApiKeys::new(&settings.api_keys, &settings.limits),
+        body: BodyLimits::of(&settings.limits),
         prometheus,
         clock,
         landing: Landing::new(&apps, settings.is_development()),
@@ -141,18 +173,16 @@ pub async fn serve(settings: Settings) -> Result<(), BootError> {
         draining: Default::default(),
         metrics_open: settings.is_loopback(),
     });
-    let mut upkeep = Upkeep::start(apps.clone(), store.clone(), engine.clone(), expiries, clock);
+    let upkeep = Upkeep::start(apps.clone(), store.clone(), engine.clone(), expiries, clock);
     banner::print(&apps, address, web.development_secret.as_deref(), clock);
-    let is_whole = run(listener, &web, &settings, &engine, &mut upkeep).await;
-    upkeep.finish().await;
-    engine.stop().await;
-    store.close().await?;
-    tracing::info!("stopped");
-    if is_whole {
-        Ok(())
-    } else {
-        Err(BootError::Upkeep)
-    }
+    Ok(Running {
+        settings,
+        listener,
+        web,
+        engine,
+        store,
+        upkeep,
+    })
 }
 
 /// Serves HTTP until a stop signal or until the upkeep fails, then drains. `false`: it failed.
@@ -176,11 +206,10 @@ async fn run(
             }
         }
     };
-    let origins = settings.allowed_origins.clone();
+    let (origins, limits) = (settings.allowed_origins.clone(), accept_limits(settings));
     let (engine_too, web_too) = (engine.clone(), web.clone());
     let serving = tokio::spawn(async move {
         let gate = move |request: &Request<()>, peer| gate(&web_too, &origins, request, peer);
-        let limits = AcceptLimits::default();
         let stop = async { drop(stopped.await) };
         relais_engine::serve(&engine_too, listener, limits, stop, gate, handler).await
     });
@@ -286,7 +315,10 @@ fn serve_apps(
             endpoint,
             app: app.clone(),
             keys: keys.clone(),
-            dispatcher: Arc::new(Dispatcher::new(ports, rules::of(app))),
+            dispatcher: Arc::new(Dispatcher::new(
+                ports,
+                rules::of(app, settings.limits.session_rooms_max),
+            )),
             limits: UserLimiter::default(),
             connections: app
                 .limits
@@ -298,8 +330,20 @@ fn serve_apps(
     Apps::new(served.collect(), root)
 }
 
+fn accept_limits(settings: &Settings) -> AcceptLimits {
+    let limits = &settings.limits;
+    AcceptLimits {
+        header_timeout: limits.header_timeout,
+        headers_max: limits.headers_max,
+        header_bytes_max: limits.header_bytes_max,
+        connections_max: limits.http_connections_max,
+        ..AcceptLimits::default()
+    }
+}
+
 fn engine_settings(settings: &Settings) -> relais_engine::Settings {
     let defaults = relais_engine::Settings::default();
+    let limits = &settings.limits;
     relais_engine::Settings {
         shards: if settings.shards == 0 {
             defaults.shards
@@ -311,7 +355,44 @@ fn engine_settings(settings: &Settings) -> relais_engine::Settings {
         max_payload_bytes: settings.payload_bytes_max,
         outbox_bytes_max: settings.outbox_bytes_max,
         outbox_frames_max: settings.outbox_frames_max,
-        rooms_max: ENGINE_ROOMS_MAX,
+        rooms_max: engine_rooms_max(settings),
+        connect_timeout: limits.connect_timeout,
+        upgrade_timeout: limits.upgrade_timeout,
+        body_timeout: limits.body_timeout,
+        fragments_max: limits.fragments_max,
+        attachments_max: limits.attachments_max,
+        json_depth_max: limits.json_depth_max,
+        control_per_second: limits.control_packets_per_second_max,
+        namespaces_max: limits.namespaces_max,
+        name_bytes_max: limits.name_bytes_max,
+        connections_max: limits.connections_max,
+        credential_parameter: Some("token"),
         ..defaults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::RawSettings;
+
+    #[tokio::test]
+    async fn a_panic_in_the_upkeep_ends_the_server() {
+        let data = std::env::temp_dir().join(format!("relais-upkeep-{}", std::process::id()));
+        std::fs::create_dir_all(&data).expect("a data folder");
+        let text = data.display().to_string();
+        let flags = [
+            ("data", text.as_str()),
+            ("port", "0"),
+            ("drain_seconds", "0"),
+        ];
+        let flags = flags.map(|(key, text)| (key, text.to_owned())).into();
+        let raw = RawSettings::gather(&flags, &|_| None, Some(std::path::Path::new("/dev/null")));
+        let settings = raw.and_then(|raw| raw.check()).expect("settings");
+        let mut server = start(settings).await.expect("started");
+        server.upkeep.fail_next_turn();
+        let ended = server.run_to_its_end().await;
+        assert!(matches!(ended, Err(BootError::Upkeep)), "{ended:?}");
+        std::fs::remove_dir_all(&data).expect("removed");
     }
 }

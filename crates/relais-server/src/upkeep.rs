@@ -60,6 +60,13 @@ impl Upkeep {
         }
     }
 
+    /// One of them panics.
+    #[cfg(test)]
+    pub fn fail_next_turn(&mut self) {
+        self.tasks
+            .spawn(async { panic!("as a task with a bug would") });
+    }
+
     /// Stops them, and stores what still waits.
     pub async fn finish(mut self) {
         // Nobody listening means that every task has ended already.

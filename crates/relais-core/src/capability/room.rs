@@ -69,20 +69,21 @@ pub fn may_participate(policy: Option<&RoomPolicy>, membership: Membership) -> b
     }
 }
 
-/// A session enters a room. `loaded` is what is kept about the user's membership, `rooms` how many the session is in.
+/// A session enters a room. `loaded` is what is kept about the user's membership, `rooms` how many the session is in,
+/// and `rooms_max` in how many it may be.
 pub fn join(
     invocation: &Invocation,
     session: &SessionId,
     room: &RoomKey,
     standing: Standing,
     loaded: Membership,
-    rooms: usize,
+    (rooms, rooms_max): (usize, usize),
 ) -> Result<Outcome, Error> {
     let unable = "unable to join room";
     let person = super::person(invocation, unable)?;
     super::may_look(standing, unable)?;
-    if rooms >= SESSION_ROOMS_MAX {
-        let text = format!("{unable}; this session is in {SESSION_ROOMS_MAX} rooms already");
+    if rooms >= rooms_max {
+        let text = format!("{unable}; this session is in {rooms_max} rooms already");
         return Err(Error::new(Code::InvalidState, text));
     }
     let (session, room) = (session.clone(), room.clone());

@@ -25,7 +25,7 @@ mod tenant;
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
-use crate::capability::room::RoomPolicy;
+use crate::capability::room::{RoomPolicy, SESSION_ROOMS_MAX};
 use crate::capability::roster;
 use crate::command::{Command, Invocation};
 use crate::error::{Code, Error};
@@ -56,12 +56,24 @@ pub struct Ports {
 }
 
 /// What the app file says to the capabilities, as plain data.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Rules {
     /// Who may join rooms, by the kind of the room. A kind that is not here lets nobody in.
     pub rooms: HashMap<Arc<str>, RoomPolicy>,
     /// Statuses, contacts, graces.
     pub presence: Arc<roster::Rules>,
+    /// Most rooms of one session: [`SESSION_ROOMS_MAX`].
+    pub session_rooms_max: usize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            rooms: HashMap::new(),
+            presence: Arc::default(),
+            session_rooms_max: SESSION_ROOMS_MAX,
+        }
+    }
 }
 
 /// The door to one application.

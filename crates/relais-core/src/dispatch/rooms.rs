@@ -69,6 +69,7 @@ impl Dispatcher {
             }
             let loaded = loaded.unwrap_or(Membership::Unknown);
             let rooms = read(&tenant.roster).room_count(session);
+            let rooms = (rooms, self.rules.session_rooms_max);
             let outcome = room::join(invocation, session, room, standing, loaded, rooms)?;
             match self.settle(tenant, outcome, invocation.now).await {
                 Ok(_) => {

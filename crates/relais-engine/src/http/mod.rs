@@ -3,6 +3,7 @@
 //! Runs on the caller's runtime, never on a shard. It reads bodies up to the payload limit and carries them; what they mean is decided
 //! on the shard. No CORS and no origin check: those are the server's around it.
 
+mod discard;
 mod polling;
 mod response;
 mod websocket;
@@ -11,10 +12,11 @@ use std::hash::BuildHasher;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Version, header};
+use http::{HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Body;
 use relais_protocol::engineio::{self, Handshake, HandshakeError, Query};
 
+pub use discard::discard_body;
 pub use response::ResponseBody;
 pub(crate) use websocket::{opens_websocket, switch};
 
@@ -86,8 +88,8 @@ impl EngineHandle {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         match *request.method() {
-            Method::GET => polling::poll(self, request.headers(), id).await,
-            Method::POST => polling::post(self, request.headers(), body, endpoint, id).await,
+            Method::GET => polling::poll(self, request, id).await,
+            Method::POST => polling::post(self, request, body, endpoint, id).await,
             _ => response::refusal(HandshakeError::BadRequest),
         }
     }
@@ -99,11 +101,18 @@ impl EngineHandle {
             .ok_or(HandshakeError::SessionUnknown)
     }
 
-    /// What a request proves about who sends it: a hash of its `Authorization`, 0 without one.
-    fn identity(&self, headers: &HeaderMap) -> u64 {
-        match headers.get(header::AUTHORIZATION) {
-            Some(value) => self.identity_key().hash_one(value.as_bytes()) | 1,
-            None => 0,
+    /// What a request proves about who sends it: a hash of its credentials, 0 without any.
+    fn identity(&self, request: &Request<()>) -> u64 {
+        let header = request.headers().get(header::AUTHORIZATION);
+        let query = request.uri().query().unwrap_or("");
+        let name = self.settings().credential_parameter;
+        let parameter = name.and_then(|name| Query::value(query, name));
+        match (header, parameter.filter(|value| !value.is_empty())) {
+            (None, None) => 0,
+            (header, parameter) => {
+                let header = header.map(HeaderValue::as_bytes);
+                self.identity_key().hash_one((header, parameter)) | 1
+            }
         }
     }
 
@@ -116,7 +125,7 @@ impl EngineHandle {
         Opening {
             endpoint,
             peer,
-            identity: self.identity(request.headers()),
+            identity: self.identity(request),
             headers: request.headers().clone(),
             query: request.uri().query().unwrap_or("").to_owned(),
         }

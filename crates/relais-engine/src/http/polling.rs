@@ -1,15 +1,17 @@
 //! Polling requests on their way to a shard and back.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header};
+use http::{Request, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
 use relais_protocol::engineio::HandshakeError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::discard::discard_body;
 use super::response::{self, ResponseBody};
 use crate::command::{Command, HttpCommand, PollAnswer, PollNumber, PostAnswer, PostBody};
 use crate::endpoint::Endpoint;
@@ -45,7 +47,7 @@ pub(super) async fn open(
 
 pub(super) async fn poll(
     engine: &EngineHandle,
-    headers: &HeaderMap,
+    request: &Request<()>,
     id: ConnectionId,
 ) -> Response<ResponseBody> {
     let Some(port) = engine.port(id.shard()) else {
@@ -55,7 +57,7 @@ pub(super) async fn poll(
     let (reply, answer) = oneshot::channel();
     let command = HttpCommand::Poll {
         id,
-        identity: engine.identity(headers),
+        identity: engine.identity(request),
         number,
         reply,
     };
@@ -101,7 +103,7 @@ impl Drop for TellOnDrop {
 
 pub(super) async fn post<B>(
     engine: &EngineHandle,
-    headers: &HeaderMap,
+    request: &Request<()>,
     body: B,
     endpoint: Endpoint,
     id: ConnectionId,
@@ -113,15 +115,18 @@ where
     let Some(port) = engine.port(id.shard()) else {
         return response::refusal(HandshakeError::SessionUnknown);
     };
-    let identity = engine.identity(headers);
-    let is_binary = headers
+    let identity = engine.identity(request);
+    let is_binary = request
+        .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/octet-stream"));
     let bytes_max = endpoint
         .max_payload_bytes
         .unwrap_or(engine.settings().max_payload_bytes);
+    let body = std::pin::pin!(body);
     if body.size_hint().lower() > bytes_max as u64 {
         // Declared too large: refused before it is sent.
+        discard_body(body, bytes_max).await;
         return response::too_big();
     }
     let (hand_over, handed_over) = oneshot::channel();
@@ -152,7 +157,7 @@ where
 }
 
 /// `None` when the client gave up.
-async fn read<B>(body: B, is_binary: bool, bytes_max: usize) -> Option<PostBody>
+async fn read<B>(mut body: Pin<&mut B>, is_binary: bool, bytes_max: usize) -> Option<PostBody>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -161,9 +166,12 @@ where
         // Version 4 sends binary as base64 text.
         return Some(PostBody::Invalid);
     }
-    match Limited::new(body, bytes_max).collect().await {
+    match Limited::new(body.as_mut(), bytes_max).collect().await {
         Ok(body) => Some(PostBody::Whole(body.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Some(PostBody::TooBig),
+        Err(error) if error.is::<LengthLimitError>() => {
+            discard_body(body, bytes_max).await;
+            Some(PostBody::TooBig)
+        }
         Err(_) => None,
     }
 }

@@ -91,7 +91,7 @@ pub(super) async fn upgrade(
     let (reply, checked) = oneshot::channel();
     let check = HttpCommand::CheckUpgrade {
         id,
-        identity: engine.identity(request.headers()),
+        identity: engine.identity(&request),
         reply,
     };
     if commands.send(check.into()).await.is_err() {

@@ -136,9 +136,9 @@ impl Limits {
                 attachments_bytes_max: settings
                     .max_payload_bytes
                     .saturating_mul(settings.attachments_max.max(1)),
+                depth_max: settings.json_depth_max,
                 namespace: names,
                 event_name: names,
-                ..socketio::Limits::default()
             },
         }
     }

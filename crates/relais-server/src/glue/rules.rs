@@ -9,8 +9,8 @@ use relais_core::event::{Audience, Event};
 use relais_core::ports::Audiences;
 use relais_core::vocabulary::{self, App, Reach};
 
-/// The dispatcher's rules of an app.
-pub fn of(app: &App) -> Rules {
+/// The dispatcher's rules of an app, and of the server in which it runs.
+pub fn of(app: &App, session_rooms_max: usize) -> Rules {
     let policy = |policy: &vocabulary::JoinPolicy| match policy {
         vocabulary::JoinPolicy::Claim(_) => JoinPolicy::Claim,
         vocabulary::JoinPolicy::Member => JoinPolicy::Member,
@@ -33,6 +33,7 @@ pub fn of(app: &App) -> Rules {
     Rules {
         rooms: rooms.collect(),
         presence: Arc::new(presence),
+        session_rooms_max,
     }
 }
 

@@ -61,7 +61,7 @@ async fn answer(
 ) -> Result<Response, Error> {
     let (actor, tenant) = authenticate(web, served, parts, peer)?;
     route.permit(&actor)?;
-    let body = read_json(body).await?;
+    let body = read_json(body, &web.body).await?;
     let asker = Asker {
         actor: &actor,
         tenant: &tenant.tenant,

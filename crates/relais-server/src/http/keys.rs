@@ -10,16 +10,17 @@ use relais_core::limit::network;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::settings::Limits;
+
 /// Addresses whose failures are remembered at once.
 const ADDRESSES_MAX: usize = 4_096;
-/// Failures that cost nothing.
-const FREE_FAILURES: u32 = 5;
-/// Longest delay, in milliseconds.
-const DELAY_MS_MAX: u64 = 60_000;
 
 /// The keys of the team's backend.
 pub struct ApiKeys {
     hashes: Vec<[u8; 32]>,
+    /// Failures that cost nothing.
+    guesses_max: u32,
+    delay_ms_max: u64,
     failures: Mutex<HashMap<IpAddr, Failures>>,
 }
 
@@ -32,13 +33,15 @@ struct Failures {
 
 impl ApiKeys {
     /// Keeps the hashes of `keys`.
-    pub fn new(keys: &[String]) -> Self {
+    pub fn new(keys: &[String], limits: &Limits) -> Self {
         let hashes = keys
             .iter()
             .map(|key| Sha256::digest(key.as_bytes()).into())
             .collect();
         Self {
             hashes,
+            guesses_max: limits.key_guesses_max,
+            delay_ms_max: limits.key_delay_ms_max,
             failures: Mutex::new(HashMap::new()),
         }
     }
@@ -62,12 +65,12 @@ impl ApiKeys {
         }
     }
 
-    /// Counts a wrong credential: after five, each one doubles the delay, up to a minute.
+    /// Counts a wrong credential: after those that are free, each one doubles the delay, up to the longest.
     pub fn failed(&self, peer: IpAddr, now_ms: u64) -> Error {
         let peer = network(peer);
         let mut failures = self.failures();
         if failures.len() >= ADDRESSES_MAX && !failures.contains_key(&peer) {
-            failures.retain(|_, failure| failure.blocked_until_ms + DELAY_MS_MAX > now_ms);
+            failures.retain(|_, failure| failure.blocked_until_ms + self.delay_ms_max > now_ms);
             if failures.len() >= ADDRESSES_MAX {
                 failures.clear();
             }
@@ -77,11 +80,11 @@ impl ApiKeys {
             blocked_until_ms: now_ms,
         });
         failure.count = failure.count.saturating_add(1);
-        let doublings = failure.count.saturating_sub(FREE_FAILURES).min(16);
+        let doublings = failure.count.saturating_sub(self.guesses_max).min(16);
         let delay_ms = if doublings == 0 {
             0
         } else {
-            (250_u64 << doublings).min(DELAY_MS_MAX)
+            (250_u64 << doublings).min(self.delay_ms_max)
         };
         failure.blocked_until_ms = now_ms + delay_ms;
         Error::new(
@@ -104,14 +107,19 @@ impl ApiKeys {
 mod tests {
     use super::*;
 
+    const FREE_FAILURES: u32 = 5;
+    const DELAY_MS_MAX: u64 = 60_000;
+
+    fn keys_of(keys: &[&str]) -> ApiKeys {
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        ApiKeys::new(&keys, &Limits::defaults())
+    }
+
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     #[test]
     fn only_a_whole_key_matches() {
-        let keys = ApiKeys::new(&[
-            "first-key-of-the-backend".into(),
-            "second-key-of-the-backend".into(),
-        ]);
+        let keys = keys_of(&["first-key-of-the-backend", "second-key-of-the-backend"]);
         assert!(
             keys.matches("first-key-of-the-backend") && keys.matches("second-key-of-the-backend")
         );
@@ -123,12 +131,12 @@ mod tests {
         ] {
             assert!(!keys.matches(wrong), "{wrong}");
         }
-        assert!(!ApiKeys::new(&[]).matches(""));
+        assert!(!keys_of(&[]).matches(""));
     }
 
     #[test]
     fn another_address_of_the_same_ipv6_network_does_not_begin_anew() {
-        let keys = ApiKeys::new(&[]);
+        let keys = keys_of(&[]);
         let peer = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
         for guess in 0..10 {
             keys.failed(peer(guess), 0);
@@ -140,7 +148,7 @@ mod tests {
 
     #[test]
     fn guessing_is_delayed_more_and_more_and_a_right_key_ends_it() {
-        let keys = ApiKeys::new(&[]);
+        let keys = keys_of(&[]);
         for _ in 0..FREE_FAILURES {
             keys.failed(PEER, 0);
             keys.check_delay(PEER, 0).expect("the first ones are free");

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ::http::{Request, Uri, header};
+use ::http::{HeaderValue, Request, Uri, header};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -25,12 +25,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use relais_core::error::{Code, Error};
 use relais_core::ports::Store;
 use relais_engine::{Endpoint, EngineHandle};
+use relais_protocol::engineio::Query;
 
 use crate::clock::Clock;
 use crate::glue::apps::{Apps, Served};
 use crate::origin;
 use crate::settings::{Origins, Settings};
 
+pub use body::BodyLimits;
 pub use keys::ApiKeys;
 pub use landing::Landing;
 pub use problem::Problem;
@@ -45,6 +47,8 @@ pub struct Web {
     pub store: Arc<dyn Store>,
     /// Keys of the team's backend.
     pub keys: ApiKeys,
+    /// What a body for a route may be.
+    pub body: BodyLimits,
     /// Prometheus text.
     pub prometheus: PrometheusHandle,
     /// Both clocks.
@@ -71,7 +75,17 @@ pub fn router(web: Arc<Web>, settings: &Settings) -> Router {
         .route("/dev/token", get(development::token))
         .fallback(by_app)
         .layer(middleware::from_fn_with_state(origins, origin::guard))
+        .layer(middleware::map_response(never_sniffed))
         .with_state(web)
+}
+
+/// A browser takes an answer for what it says it is, never for markup that somebody put into it.
+async fn never_sniffed(mut response: Response) -> Response {
+    response.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
 }
 
 /// The address that the request came from, set by the accept loop.
@@ -157,11 +171,10 @@ fn is_socketio(path: &str) -> bool {
     matches!(path, "/socket.io" | "/socket.io/")
 }
 
-/// Whether an Engine.IO request opens a new session: it names none yet.
+/// Whether an Engine.IO request opens a new session: it names none yet. Read as the engine reads it, or who writes `sid` twice would
+/// open sessions that nobody counts.
 fn opens_session(query: &str) -> bool {
-    !query
-        .split('&')
-        .any(|pair| pair.strip_prefix("sid=").is_some_and(|sid| !sid.is_empty()))
+    Query::parse(query).sid.is_none()
 }
 
 fn retry_soon(text: &str) -> Error {
@@ -177,4 +190,19 @@ fn not_found() -> Response {
         "there is nothing at this address",
     ))
     .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::opens_session;
+
+    #[test]
+    fn a_request_opens_a_session_exactly_when_the_engine_would_open_one() {
+        for resumes in ["sid=x", "EIO=4&sid=x", "s%69d=x", "sid=&sid=x"] {
+            assert!(!opens_session(resumes), "{resumes}");
+        }
+        for opens in ["", "EIO=4", "sid=", "sid=x&sid=", "xsid=x", "sid%3Dx"] {
+            assert!(opens_session(opens), "{opens}");
+        }
+    }
 }

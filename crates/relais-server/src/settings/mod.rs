@@ -3,6 +3,7 @@
 //! Comes in: the command line's overrides, the environment, the file. Goes out: [`Settings`], checked. A key that is not in
 //! the [`table`] is an error, and so is a value outside its range: a server that starts has been understood.
 
+mod limits;
 mod table;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+pub use limits::Limits;
 pub use table::{Row, TABLE};
 
 /// Why the settings are refused. The text names the key, the place it came from and what would be right.
@@ -146,6 +148,8 @@ pub struct Settings {
     pub recovery_records_max: u32,
     /// Seconds over which connections are closed at a stop.
     pub drain_seconds: u64,
+    /// What a single peer may make us read, hold or wait for.
+    pub limits: Limits,
 }
 
 /// Raw values by key, each with its source.
@@ -287,6 +291,7 @@ impl RawSettings {
             recovery_hours: self.number("recovery_hours", 1..=720)? as u32,
             recovery_records_max: self.number("recovery_records_max", 100..=1_000_000)? as u32,
             drain_seconds: self.number("drain_seconds", 0..=30)?,
+            limits: Limits::read(self)?,
         };
         settings.check_secrets()?;
         Ok(settings)

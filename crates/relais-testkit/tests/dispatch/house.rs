@@ -225,6 +225,7 @@ fn rules(contacts: Contacts) -> Rules {
             contacts,
             ..roster::Rules::default()
         }),
+        ..Rules::default()
     }
 }
 
