@@ -45,11 +45,11 @@ export const ACCEPT = createHash('sha1').update(`${KEY}258EAFA5-E914-47DA-95CA-C
 
 /** A TCP connection that has sent a request and reads what comes back. */
 export class Wire {
-  /** Opens the connection and sends `lines`, with the empty line that ends a head. */
-  static async request(url, lines) {
+  /** Opens the connection, `from` an address of this machine, and sends `lines`, with the empty line that ends a head. */
+  static async request(url, lines, { from } = {}) {
     const { hostname, port } = new URL(url);
     const wire = new Wire();
-    wire.tcp = net.connect({ host: hostname.replace(/[[\]]/g, ''), port: Number(port || 80) });
+    wire.tcp = net.connect({ host: hostname.replace(/[[\]]/g, ''), port: Number(port || 80), localAddress: from });
     wire.bytes = Buffer.alloc(0);
     wire.frames = new Inbox('wire');
     wire.head = new Promise((resolve) => (wire.gotHead = resolve));
@@ -62,9 +62,10 @@ export class Wire {
   }
 
   /** Opens a WebSocket; fails when the answer is not 101. */
-  static async open(url, path, extra) {
-    const wire = await Wire.request(url, handshake(path, new URL(url).host, extra));
-    const head = await within(wire.head, 'the handshake is answered');
+  static async open(url, path, extra, options) {
+    const wire = await Wire.request(url, handshake(path, new URL(url).host, extra), options);
+    const head = await within(Promise.race([wire.head, wire.ended]), 'the handshake is answered', options?.ms);
+    if (!head) throw new Error('the connection ended before the handshake was answered');
     if (head.status !== 101) throw new Error(`not upgraded: ${head.text}`);
     return wire;
   }
@@ -124,8 +125,8 @@ export class Wire {
   }
 
   /** The code of the close frame that the server sends, however much comes before it; it is answered, as a peer does. */
-  async closeCode() {
-    const close = await this.frames.next('a close frame', (got) => got.opcode === OP.close);
+  async closeCode(ms) {
+    const close = await this.frames.next('a close frame', (got) => got.opcode === OP.close, ms);
     this.send(frame(OP.close, close.payload));
     return close.payload.length >= 2 ? close.payload.readUInt16BE(0) : 1005;
   }
