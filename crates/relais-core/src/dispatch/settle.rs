@@ -192,25 +192,31 @@ async fn commit(tenant: &Tenant, transaction: Transaction) -> Result<Committed, 
             let text = "unable to send; this temporary id was used before with another body";
             Err(Error::new(Code::IdempotencyConflict, text).into())
         }
-        Err(CommitError::Store(error)) => Err(store_error(error).into()),
+        // The store has said why, once for all that it refused together.
+        Err(CommitError::Store(error)) => Err(public(&error).into()),
     }
 }
 
-/// The public form of a store's failure. What is not public goes to the log.
+/// The public form of a store's failure to read. What is not public goes to the log.
 pub(super) fn store_error(error: StoreError) -> Error {
+    match &error {
+        StoreError::Overloaded | StoreError::Full => {}
+        StoreError::Unavailable { .. } => tracing::warn!(%error, "the store is unavailable"),
+        StoreError::Failed { .. } => tracing::error!(%error, "the store failed"),
+    }
+    public(&error)
+}
+
+fn public(error: &StoreError) -> Error {
     match error {
         StoreError::Overloaded => {
             Error::new(Code::Overloaded, "the server has too much to store now")
         }
         StoreError::Full => Error::new(Code::StorageFull, "the server has no space left"),
         StoreError::Unavailable { .. } => {
-            tracing::warn!(%error, "the store is unavailable");
             Error::new(Code::Unavailable, "the store is not there now")
         }
-        StoreError::Failed { .. } => {
-            tracing::error!(%error, "the store failed");
-            Error::new(Code::Internal, "the store failed")
-        }
+        StoreError::Failed { .. } => Error::new(Code::Internal, "the store failed"),
     }
 }
 

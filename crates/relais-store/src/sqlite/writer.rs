@@ -169,6 +169,35 @@ impl Writer {
     }
 
     fn commit(&mut self, commits: Vec<Commit>) {
+        let Err((commits, failure)) = self.try_together(commits) else {
+            return;
+        };
+        let is_alone = commits.len() == 1;
+        if is_alone || failure.at_commit || failure.error == StoreError::Full {
+            say_refused(&failure.error, commits.len());
+            refuse(commits, &failure.error);
+        } else {
+            self.commit_each(commits);
+        }
+    }
+
+    /// One of them is to blame: each for itself, so that the others are not harmed. Said once, however many are refused.
+    fn commit_each(&mut self, commits: Vec<Commit>) {
+        let mut refused = None;
+        for commit in commits {
+            if let Err((commit, failure)) = self.try_together(vec![commit]) {
+                let (_, count) = refused.get_or_insert_with(|| (failure.error.clone(), 0));
+                *count += 1;
+                refuse(commit, &failure.error);
+            }
+        }
+        if let Some((first, count)) = refused {
+            say_refused(&first, count);
+        }
+    }
+
+    /// Commits them in one transaction and answers, or gives them back with the reason, nothing of them being open any more.
+    fn try_together(&mut self, commits: Vec<Commit>) -> Result<(), (Vec<Commit>, Failure)> {
         let started = Instant::now();
         match self.attempt(&commits) {
             Ok(outcomes) => {
@@ -176,18 +205,11 @@ impl Writer {
                 metrics::histogram!("relais_store_commit_seconds").record(started.elapsed());
                 self.deliver(commits, outcomes);
                 self.checkpointer.after_commit(&self.connection);
+                Ok(())
             }
             Err(failure) => {
                 self.recover(&commits, failure.at_commit);
-                let alone = commits.len() == 1;
-                if alone || failure.at_commit || failure.error == StoreError::Full {
-                    self.refuse(commits, &failure.error);
-                } else {
-                    // One of them is to blame: each for itself, so that the others are not harmed.
-                    for commit in commits {
-                        self.commit(vec![commit]);
-                    }
-                }
+                Err((commits, failure))
             }
         }
     }
@@ -330,15 +352,6 @@ impl Writer {
         Ok(())
     }
 
-    fn refuse(&self, commits: Vec<Commit>, error: &StoreError) {
-        if *error != StoreError::Full {
-            warn!(%error, transactions = commits.len(), "unable to commit");
-        }
-        for commit in commits {
-            let _ = commit.reply.send(Err(error.clone().into()));
-        }
-    }
-
     /// Runs something rare in a transaction of its own, synced when it returns.
     pub(super) fn transact<T>(
         &mut self,
@@ -413,6 +426,20 @@ impl Writer {
             .and_then(|mut statement| statement.execute([]))
             .map(|_| ())
             .map_err(|error| store_error(&error))
+    }
+}
+
+/// Answers transactions that failed for this reason.
+fn refuse(commits: Vec<Commit>, error: &StoreError) {
+    for commit in commits {
+        let _ = commit.reply.send(Err(error.clone().into()));
+    }
+}
+
+/// A full disk is said by the answers and by the metrics; it heals by itself.
+fn say_refused(first: &StoreError, transactions: usize) {
+    if *first != StoreError::Full {
+        warn!(error = %first, transactions, "unable to commit");
     }
 }
 

@@ -156,3 +156,36 @@ fn a_fanout_that_panics_harms_neither_the_writer_nor_the_answers() {
     ));
     assert_eq!(stage.tenant.head().position, Position(1));
 }
+
+/// Counts what is logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn a_batch_of_which_many_are_refused_is_said_once_and_the_others_are_committed() {
+    let mut stage = stage();
+    stage.writer.commit(stage.sends(0..20));
+    // The ids of these are taken.
+    let mut commits = stage.sends(0..20);
+    commits.extend(stage.sends(20..21));
+    let lines = Lines::default();
+    tracing::subscriber::with_default(lines.clone(), || stage.writer.commit(commits));
+    assert_eq!(stage.tenant.head().position, Position(21));
+    assert_eq!(lines.0.load(Ordering::Relaxed), 1);
+}
