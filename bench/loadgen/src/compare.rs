@@ -3,18 +3,16 @@
 //! Each run gets a fresh server process. With several rounds the servers take turns, and the round in the middle (by the
 //! figure that the scenario compares) is shown, so that one disturbed run does not decide. Tables are printed as they come.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::disk;
 use crate::error::LoadError;
 use crate::process;
 use crate::report::{self, Heading, Row};
-use crate::scenario::{Figures, Target, connect, durable, echo, idle, rooms};
-use crate::servers::{self, Running, SECRET, Scratch, Server};
-use crate::token::TokenSource;
+use crate::scenario::{Figures, Target, connect, echo, idle, rooms};
+use crate::servers::{SERVERS, Server};
+use crate::stored::{DurableArgs, Stage};
 
 /// What to compare, and where.
 #[derive(Debug, Args)]
@@ -61,28 +59,6 @@ pub struct CompareArgs {
     durable: DurableArgs,
 }
 
-/// What only `durable` needs.
-#[derive(Debug, Args)]
-struct DurableArgs {
-    /// Command that serves the `bam` application, split at spaces; `{root}`, `{port}`, `{data}`, `{secret}` are filled in.
-    #[arg(long, default_value = SERVE)]
-    serve: String,
-    /// Folder on the disk to measure; a new folder is made in it and removed. Default: beside the build.
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// Senders.
-    #[arg(long, default_value_t = durable::Plan::DURABLE.senders)]
-    senders: usize,
-    /// Rooms that they are spread over.
-    #[arg(long, default_value_t = durable::Plan::DURABLE.rooms)]
-    rooms: usize,
-    /// Messages in flight on each.
-    #[arg(long, default_value_t = durable::Plan::DURABLE.in_flight)]
-    in_flight: usize,
-}
-
-const SERVE: &str = "env JWT_SECRET={secret} {root}/target/release/relais serve --app bam --port {port} --data {data} \
-                     --connections-per-ip-per-minute-max 0 --events-per-second-max 0 --log-level warn";
 const PORTS: u16 = 90;
 
 const HEADINGS: [(Heading, &str); 7] = [
@@ -138,10 +114,14 @@ pub fn run(args: &CompareArgs) -> Result<(), LoadError> {
     let mut ports = (args.port..args.port.saturating_add(PORTS)).cycle();
     for name in &args.scenarios {
         if name == "durable" {
-            println!(
-                "{}",
-                durable_table(args, ports.next().unwrap_or(args.port))?
-            );
+            // Each server takes a port, and its database the next one.
+            let stage = Stage {
+                port: ports.nth(2 * SERVERS.len()).unwrap_or(args.port),
+                cores: &args.server_cores,
+                time: Duration::from_secs(args.seconds),
+                build: !args.no_build,
+            };
+            println!("{}", args.durable.table(stage)?);
             continue;
         }
         let (heading, title) = HEADINGS
@@ -265,67 +245,4 @@ fn preamble(args: &CompareArgs, servers: &[&Server]) -> String {
         versions.join("; "),
         command.join(" "),
     )
-}
-
-/// Durable messages through a whole server, beside what the disk can do.
-fn durable_table(args: &CompareArgs, port: u16) -> Result<String, LoadError> {
-    let durable = &args.durable;
-    let root = servers::root();
-    if !args.no_build {
-        let command = "cargo build --release -p relais-server --target-dir"
-            .split(' ')
-            .map(str::to_owned);
-        let target = root.join("target").display().to_string();
-        servers::run(
-            &root.display().to_string(),
-            &command.chain([target]).collect::<Vec<_>>(),
-        )?;
-    }
-    let parent = durable
-        .data
-        .clone()
-        .unwrap_or_else(|| root.join("bench/target"));
-    let data = Scratch::new(parent.join(format!("durable-{}", std::process::id())))?;
-    let before = disk::sync_rate(&data.0, Duration::from_secs(2))?;
-    let (root_text, data_text) = (root.display().to_string(), data.0.display().to_string());
-    let command: Vec<String> = durable
-        .serve
-        .split_whitespace()
-        .map(|word| {
-            let word = word
-                .replace("{root}", &root_text)
-                .replace("{data}", &data_text);
-            word.replace("{port}", &port.to_string())
-                .replace("{secret}", SECRET)
-        })
-        .collect();
-    let plan = durable::Plan {
-        senders: durable.senders,
-        rooms: durable.rooms,
-        in_flight: durable.in_flight,
-        ..durable::Plan::DURABLE
-    };
-    let running = Running::start(&command, port, &args.server_cores, "relais-durable")?;
-    let target = Target {
-        addr: running.addr,
-        pid: Some(running.pid()),
-        time: Duration::from_secs(args.seconds),
-        secret: None,
-    };
-    let outcome = durable::run(target, plan, &TokenSource::Secret(SECRET.to_owned()));
-    drop(running);
-    let after = disk::sync_rate(&data.0, Duration::from_secs(2))?;
-    let rows = [Row {
-        server: "relais".to_owned(),
-        outcome: outcome.map_err(|error| error.to_string()),
-    }];
-    let title = format!(
-        "{} senders in {} rooms, {} messages in flight each; the disk syncs {before:.0} times/s before and {after:.0} after",
-        plan.senders, plan.rooms, plan.in_flight
-    );
-    Ok(report::table(
-        &heading("durable", "ack", false),
-        &title,
-        &rows,
-    ))
 }

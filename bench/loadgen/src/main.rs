@@ -9,10 +9,12 @@ mod conn;
 mod disk;
 mod error;
 mod histogram;
+mod postgres;
 mod process;
 mod report;
 mod scenario;
 mod servers;
+mod stored;
 mod swarm;
 mod token;
 mod whole;
@@ -27,9 +29,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::error::LoadError;
 use crate::report::{Heading, Row};
-use crate::scenario::{
-    Figures, Target, connect, durable, echo, idle, overload, rooms, storm,
-};
+use crate::scenario::{Figures, Target, connect, durable, echo, idle, overload, rooms, storm};
 use crate::token::TokenSource;
 
 #[derive(Parser)]
@@ -252,7 +252,7 @@ fn durably(args: DurableArgs) -> Result<(), LoadError> {
         None => TokenSource::Secret(args.jwt_secret.unwrap_or_default()),
     };
     show("durable", "ack", &args.target, |target| {
-        durable::run(target, plan, &tokens)
+        durable::run(target, None, plan, &tokens)
     })
 }
 

@@ -17,6 +17,24 @@ pub fn cpu_seconds(pid: u32) -> Result<f64, LoadError> {
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
+/// The same of a process and its children together.
+pub fn family_cpu_seconds(pid: u32) -> Result<f64, LoadError> {
+    let mut sum = cpu_seconds(pid)?;
+    let entries = fs::read_dir("/proc").map_err(LoadError::io("read /proc"))?;
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(child) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        // One that has just ended is not there any more.
+        let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        if stat_parent(&stat) == Some(pid) {
+            sum += cpu_seconds(child).unwrap_or(0.0);
+        }
+    }
+    Ok(sum)
+}
+
 /// Resident memory of a process, in KiB.
 pub fn resident_kib(pid: u32) -> Result<u64, LoadError> {
     let path = format!("/proc/{pid}/status");
@@ -33,6 +51,12 @@ fn stat_ticks(text: &str) -> Option<u64> {
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
     Some(user + system)
+}
+
+/// The parent is the second field after the name.
+fn stat_parent(text: &str) -> Option<u32> {
+    let (_, fields) = text.rsplit_once(')')?;
+    fields.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn read(path: &str) -> Result<String, LoadError> {
@@ -154,6 +178,7 @@ mod tests {
     fn cpu_ticks_are_found_behind_a_name_with_brackets_and_spaces() {
         let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194304 100 0 0 0 70 8 0 0 20 0 4 0 100 1000 10";
         assert_eq!(stat_ticks(stat), Some(78));
+        assert_eq!(stat_parent(stat), Some(1));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::conn::{Conn, Handler};
 use crate::error::LoadError;
 use crate::histogram::Histogram;
-use crate::process::Meter;
+use crate::process::{self, Meter};
 use crate::swarm::{Deadline, Swarm};
 use crate::token::TokenSource;
 
@@ -137,7 +137,14 @@ impl Handler for Senders {
 }
 
 /// Runs a plan against `target`, a `relais serve` with the `bam` application and room for the rate in its limits.
-pub fn run(target: Target, plan: Plan, tokens: &TokenSource) -> Result<Figures, LoadError> {
+/// `database`: the first process of a database whose work, and that of its children, is the server's too.
+pub fn run(
+    target: Target,
+    database: Option<u32>,
+    plan: Plan,
+    tokens: &TokenSource,
+) -> Result<Figures, LoadError> {
+    let database = || database.map_or(Ok(0.0), process::family_cpu_seconds);
     let mut swarm = Swarm::new(target.addr)?;
     let mut senders = senders(plan, tokens)?;
     swarm.open(plan.senders, &mut senders)?;
@@ -153,9 +160,11 @@ pub fn run(target: Target, plan: Plan, tokens: &TokenSource) -> Result<Figures, 
     swarm.rest(&mut senders, WARM_UP)?;
     senders.latency = Histogram::default();
     let before = senders.acked;
-    let meter = Meter::start(target.pid)?;
+    let (meter, database_before) = (Meter::start(target.pid)?, database()?);
     swarm.rest(&mut senders, target.time)?;
-    let stretch = meter.stop()?;
+    let mut stretch = meter.stop()?;
+    let database_cpu = database()? - database_before;
+    stretch.server = stretch.server.map(|server| server + database_cpu);
     let mut figures = Figures::new(senders.acked - before, stretch);
     figures.latency = senders.latency.latency();
     finish(&mut swarm, &mut senders, &mut figures)?;

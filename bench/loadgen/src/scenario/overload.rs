@@ -238,10 +238,19 @@ impl Handler for Senders {
     }
 
     fn lost(&mut self, _index: usize, error: LoadError, _now: u64) -> Result<(), LoadError> {
-        *self.lost.entry(error.to_string().split_once(' ').map_or_else(
-            String::new,
-            |(_, rest)| rest.split_once(' ').map_or(rest, |(_, rest)| rest).to_owned(),
-        )).or_default() += 1;
+        *self
+            .lost
+            .entry(
+                error
+                    .to_string()
+                    .split_once(' ')
+                    .map_or_else(String::new, |(_, rest)| {
+                        rest.split_once(' ')
+                            .map_or(rest, |(_, rest)| rest)
+                            .to_owned()
+                    }),
+            )
+            .or_default() += 1;
         Ok(())
     }
 }
@@ -287,7 +296,10 @@ pub fn run(args: &OverloadArgs) -> Result<String, LoadError> {
         ("overload", around, around + args.seconds),
         ("after", around + args.seconds, 2 * around + args.seconds),
     ];
-    let _ = writeln!(text, "Capacity (closed loop): {capacity:.0} messages/s acked.\n");
+    let _ = writeln!(
+        text,
+        "Capacity (closed loop): {capacity:.0} messages/s acked.\n"
+    );
     phases_table(&mut text, &senders, &phases);
     recovery_table(&mut text, &senders, &phases);
     account(&mut text, &senders, skipped);
@@ -495,6 +507,11 @@ fn account(text: &mut String, senders: &Senders, skipped: usize) {
         count(Fate::Waiting),
         senders.dishonest,
         senders.strange,
-        senders.refusal.as_ref().map_or(String::new(), |refusal| format!(" First other refusal: {refusal}")),
+        senders
+            .refusal
+            .as_ref()
+            .map_or(String::new(), |refusal| format!(
+                " First other refusal: {refusal}"
+            )),
     );
 }

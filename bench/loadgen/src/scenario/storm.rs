@@ -105,7 +105,9 @@ impl Crowd {
             })
         };
         Ok(Self {
-            clients: (0..args.clients).map(client).collect::<Result<_, LoadError>>()?,
+            clients: (0..args.clients)
+                .map(client)
+                .collect::<Result<_, LoadError>>()?,
             rooms,
             missed: args.missed.clamp(1, 64),
             round: 0,
@@ -287,7 +289,11 @@ pub fn run(args: &StormArgs) -> Result<String, LoadError> {
     come_in(&mut swarm, &mut crowd, args)?;
     let mut table = format!(
         "### storm: {} clients in {} rooms come back at once from {} addresses, each having missed {} messages\n\n{}\n\n",
-        args.clients, crowd.rooms, args.sources, crowd.missed, process::machine(),
+        args.clients,
+        crowd.rooms,
+        args.sources,
+        crowd.missed,
+        process::machine(),
     );
     table.push_str(
         "| after | back | recovered | p50 | p99 | last | all caught up | lost | doubled | out of order | tries turned away | server CPU | memory before, most, after |\n\
@@ -384,7 +390,9 @@ fn round_of(
 }
 
 fn outcome(crowd: &Crowd, args: &StormArgs) -> String {
-    let ms = |value: Option<u64>| value.map_or("–".to_owned(), |ns| format!("{:.2} s", ns as f64 / 1e9));
+    let ms = |value: Option<u64>| {
+        value.map_or("–".to_owned(), |ns| format!("{:.2} s", ns as f64 / 1e9))
+    };
     let (times, caught_up) = (crowd.times.latency(), crowd.caught_up.latency());
     let all = crowd.all_seen();
     let lost: u32 = crowd
@@ -408,7 +416,11 @@ fn outcome(crowd: &Crowd, args: &StormArgs) -> String {
         ms(caught_up.map(|t| t.max)),
         crowd.doubled,
         crowd.disordered,
-        if away.is_empty() { "none".to_owned() } else { away.join(", ") },
+        if away.is_empty() {
+            "none".to_owned()
+        } else {
+            away.join(", ")
+        },
     )
 }
 
