@@ -145,15 +145,19 @@ impl Drop for Postgres {
     }
 }
 
+/// All that is started from here.
+const PROGRAMS: [&str; 5] = ["initdb", "postgres", "pg_ctl", "pg_isready", "psql"];
+
 /// On the path, or where Debian keeps it: the newest.
 fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&path).find(|folder| folder.join("initdb").is_file());
+    let is_whole = |folder: &PathBuf| PROGRAMS.iter().all(|name| folder.join(name).is_file());
+    let on_path = std::env::split_paths(&path).find(is_whole);
     on_path.or_else(|| {
         let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
         let version = |path: &PathBuf| -> Option<u32> { path.file_name()?.to_str()?.parse().ok() };
         let newest = versions.map(|entry| entry.path()).max_by_key(version)?;
-        Some(newest.join("bin")).filter(|folder| folder.join("initdb").is_file())
+        Some(newest.join("bin")).filter(is_whole)
     })
 }
 
