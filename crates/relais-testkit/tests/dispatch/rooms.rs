@@ -171,6 +171,20 @@ async fn a_removal_that_comes_while_a_joining_session_enters_the_hub_keeps_the_u
 }
 
 #[tokio::test]
+async fn a_join_that_the_token_allows_reads_no_membership_and_a_kept_one_is_found_at_the_commit() {
+    let house = House::new();
+    house.connect("alice", "a1").await;
+    let reads = || house.store.faults.memberships.load(Ordering::SeqCst);
+    house.on_session("alice", "a1", join("1")).await.unwrap();
+    assert_eq!(reads(), 0);
+    house.by_key(add("2", "alice")).await.unwrap();
+    let before = reads();
+    house.on_session("alice", "a1", join("2")).await.unwrap();
+    assert_eq!(reads(), before + 1);
+    assert!(house.in_hub("a1", &bam("2")));
+}
+
+#[tokio::test]
 async fn a_command_is_decided_three_times_at_most() {
     let house = House::new();
     house.connect("alice", "a1").await;
