@@ -127,7 +127,7 @@ async function runGroup(group, env) {
 
 /** Whether each requirement has its tests, when the groups that hold them were run. */
 function specifications() {
-  const files = (options.reference ? ['protocol'] : ['protocol', 'relais']).map(listOf);
+  const files = (options.reference ? ['protocol', 'bam'] : ['protocol', 'relais', 'bam']).map(listOf);
   if (!files.every(existsSync)) return;
   const rows = requirements(readFileSync(path.join(HERE, 'SPECIFICATIONS.md'), 'utf8'));
   const wrong = complaints(rows, tests(files), { reference: options.reference });

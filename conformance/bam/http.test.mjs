@@ -2,7 +2,7 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { KEY, World, assertProblem, assertTime, http, httpGuess, unique } from '../lib/bam.mjs';
+import { KEY, World, assertProblem, assertTime, http, httpGuess, promised, unique } from '../lib/bam.mjs';
 import { eventually } from '../lib/wait.mjs';
 
 const byKey = (method, path, body) => http(method, path, { token: KEY, body });
@@ -234,4 +234,16 @@ test('names in a path are decoded, and reach nothing but the name', async (t) =>
   assert.equal(status, 200);
   assert.equal(body.userId, name);
   assert.equal(world.members.length, 0);
+});
+
+promised('a method that an address does not know is refused with a problem that lists those it does', 'it finds nothing there', async () => {
+  for (const [method, path, allowed] of [
+    ['DELETE', '/bams/42/messages', 'GET, POST'],
+    ['POST', '/healthz', 'GET,HEAD'],
+    ['PUT', '/', 'GET,HEAD'],
+  ]) {
+    const response = await http(method, path, { token: KEY });
+    assertProblem(response, 405, 'METHOD_NOT_ALLOWED');
+    assert.deepEqual(response.headers.get('allow').split(/, ?/).sort(), allowed.split(/, ?/), path);
+  }
 });

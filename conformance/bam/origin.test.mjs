@@ -2,7 +2,7 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { ORIGIN, URL_OF_BAM, World, http, promised, token } from '../lib/bam.mjs';
+import { ORIGIN, URL_OF_BAM, World, assertProblem, http, promised, token } from '../lib/bam.mjs';
 import { Wire, handshake } from '../lib/wire.mjs';
 
 const POLL = '/socket.io/?EIO=4&transport=polling';
@@ -34,6 +34,17 @@ promised('a WebSocket from a foreign origin is refused before it opens', 'it say
     const wire = await Wire.request(URL_OF_BAM, handshake('/socket.io/?EIO=4&transport=websocket', new URL(URL_OF_BAM).host, [`Origin: ${origin}`]));
     assert.equal((await wire.head).status, 403, origin);
     wire.end();
+  }
+});
+
+promised('a refusal of an origin is a problem, and under the address of Socket.IO the body that its clients know', 'it refuses nothing but polls', async () => {
+  const headers = { origin: FOREIGN[0] };
+  for (const path of ['/bams/42/messages', '/healthz', '/nowhere']) assertProblem(await http('GET', path, { headers }), 403, 'FORBIDDEN');
+  for (const path of [POLL, `/bam${POLL}`, POLL.replace('/?', '?')]) {
+    const response = await http('GET', path, { headers });
+    assert.equal(response.status, 403);
+    assert.match(response.headers.get('content-type'), /^application\/json/);
+    assert.deepEqual(response.body, { code: 4, message: 'Forbidden' });
   }
 });
 

@@ -10,7 +10,6 @@ import { fileURLToPath } from 'node:url';
 import { Program, freePort } from './process.mjs';
 
 const REFERENCE = fileURLToPath(new URL('../reference/server.mjs', import.meta.url));
-const ENGINE_EXAMPLE_PORT = 3000;
 
 export const ORIGINS = ['https://app.example.org', 'https://admin.example.org'];
 
@@ -23,10 +22,11 @@ export async function referenceEngine() {
   return { program, env: { RELAIS_ENGINE_URL: url } };
 }
 
-/** The protocol-level server: the engine's example, on the port that its contract names. */
+/** The protocol-level server: the engine's example. */
 export async function engineExample(binary) {
-  const url = `http://localhost:${ENGINE_EXAMPLE_PORT}`;
-  const program = new Program(path.resolve(binary), [], { env: {}, ready: `${url}/engine.io/?EIO=4&transport=polling` });
+  const port = await freePort();
+  const url = `http://localhost:${port}`;
+  const program = new Program(path.resolve(binary), [String(port)], { env: {}, ready: `${url}/engine.io/?EIO=4&transport=polling` });
   await program.start();
   return { program, env: { RELAIS_ENGINE_URL: url } };
 }

@@ -21,6 +21,8 @@ pub enum Code {
     NotInRoom,
     /// There is no such thing, or none that this user may see.
     NotFound,
+    /// The address is there, and does not know this HTTP method; the header `allow` has those that it knows.
+    MethodNotAllowed,
     /// The thing is in a state that does not allow it.
     InvalidState,
     /// The temporary id was used before with another body.
@@ -62,13 +64,14 @@ pub struct Row {
 
 impl Code {
     /// All codes, for documents and tests.
-    pub const ALL: [Code; 18] = [
+    pub const ALL: [Code; 19] = [
         Code::InvalidPayload,
         Code::UnknownEvent,
         Code::Forbidden,
         Code::NotAMember,
         Code::NotInRoom,
         Code::NotFound,
+        Code::MethodNotAllowed,
         Code::InvalidState,
         Code::IdempotencyConflict,
         Code::RateLimited,
@@ -105,6 +108,7 @@ impl Code {
             Code::NotAMember => row("NOT_A_MEMBER", false, 403, None),
             Code::NotInRoom => row("NOT_IN_ROOM", false, 409, None),
             Code::NotFound => row("NOT_FOUND", false, 404, None),
+            Code::MethodNotAllowed => row("METHOD_NOT_ALLOWED", false, 405, None),
             Code::InvalidState => row("INVALID_STATE", false, 409, None),
             Code::IdempotencyConflict => row("IDEMPOTENCY_CONFLICT", false, 409, None),
             Code::RateLimited => row("RATE_LIMITED", true, 429, Some(1008)),

@@ -4,14 +4,17 @@
 
 use ::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HOST,
-    ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
+    CONTENT_TYPE, HOST, ORIGIN, VARY,
 };
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use relais_core::error::{Code, Error};
+use relais_protocol::engineio::HandshakeError;
 
+use crate::http::Problem;
 use crate::settings::Origins;
 
 /// Whether a page of `origin` may reach a server that was addressed as `host`.
@@ -71,11 +74,7 @@ pub async fn guard(
         return next.run(request).await;
     };
     if !passes(&origins, request.headers()) {
-        return (
-            StatusCode::FORBIDDEN,
-            "unable to answer; this origin is not allowed",
-        )
-            .into_response();
+        return refusal(request.uri().path());
     }
     let preflight = request.method() == Method::OPTIONS
         && request
@@ -88,6 +87,17 @@ pub async fn guard(
     };
     mark(response.headers_mut(), origin, preflight);
     response
+}
+
+/// A problem, as everywhere; under the address of Socket.IO the body that its clients know.
+fn refusal(path: &str) -> Response {
+    if path.trim_end_matches('/').ends_with("/socket.io") {
+        let kind = HeaderValue::from_static("application/json");
+        let body = HandshakeError::Forbidden.body();
+        return (StatusCode::FORBIDDEN, [(CONTENT_TYPE, kind)], body).into_response();
+    }
+    let text = "unable to answer; this origin is not allowed";
+    Problem(Error::new(Code::Forbidden, text)).into_response()
 }
 
 fn mark(headers: &mut HeaderMap, origin: HeaderValue, preflight: bool) {

@@ -164,6 +164,7 @@ where
 {
     if is_binary {
         // Version 4 sends binary as base64 text.
+        discard_body(body, bytes_max).await;
         return Some(PostBody::Invalid);
     }
     match Limited::new(body.as_mut(), bytes_max).collect().await {

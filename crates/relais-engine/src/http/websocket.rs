@@ -10,6 +10,7 @@ use relais_protocol::engineio::{self, Handshake, HandshakeError, Query};
 use relais_protocol::websocket::accept_key;
 use tokio::sync::oneshot;
 
+use super::names_one_host;
 use super::response::{self, ResponseBody};
 use crate::accept::Begun;
 use crate::command::{HttpCommand, Upgraded};
@@ -21,7 +22,7 @@ use crate::stream::Detached;
 
 /// Whether a GET opens a new connection on a WebSocket.
 pub(crate) fn opens_websocket(request: &Request<()>, endpoint: Endpoint) -> bool {
-    if !is_upgrade(request.headers()) {
+    if !is_upgrade(request.headers()) || !names_one_host(request) {
         return false;
     }
     let query = Query::parse(request.uri().query().unwrap_or(""));

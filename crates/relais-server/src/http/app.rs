@@ -15,7 +15,7 @@ use relais_core::ids::TenantKey;
 use relais_core::vocabulary::{self, Asker, Match, Parameters, Route};
 
 use super::body::read_json;
-use super::{Problem, Web, not_found, peer};
+use super::{Problem, Web, method_not_allowed, not_found, peer};
 use crate::glue::admission::token_of_query;
 use crate::glue::apps::Served;
 use crate::identity::{bearer, find_token};
@@ -45,7 +45,7 @@ pub async fn route(
 }
 
 fn other_methods(methods: &[Arc<str>]) -> Response {
-    let mut response = StatusCode::METHOD_NOT_ALLOWED.into_response();
+    let mut response = method_not_allowed();
     if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
         response.headers_mut().insert(header::ALLOW, allow);
     }

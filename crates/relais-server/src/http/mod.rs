@@ -73,6 +73,7 @@ pub fn router(web: Arc<Web>, settings: &Settings) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::root_metrics))
         .route("/dev/token", get(development::token))
+        .method_not_allowed_fallback(async || method_not_allowed())
         .fallback(by_app)
         .layer(middleware::from_fn_with_state(origins, origin::guard))
         .layer(middleware::map_response(never_sniffed))
@@ -182,6 +183,14 @@ fn retry_soon(text: &str) -> Error {
         retry_after_ms: Some(1_000),
         ..Error::new(Code::Unavailable, text)
     }
+}
+
+fn method_not_allowed() -> Response {
+    Problem(Error::new(
+        Code::MethodNotAllowed,
+        "unable to answer; this address knows other methods",
+    ))
+    .into_response()
 }
 
 fn not_found() -> Response {
