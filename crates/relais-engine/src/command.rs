@@ -14,6 +14,7 @@ use crate::accept::Door;
 use crate::close::CloseCode;
 use crate::delivery::Delivery;
 use crate::endpoint::Endpoint;
+use crate::hub::census::Census;
 use crate::room::{Room, Scope, Sid};
 use crate::sid::ConnectionId;
 use crate::stats::ShardStats;
@@ -26,6 +27,8 @@ pub(crate) struct ShardPort {
     /// A delivery found the inbox full: the shard has to look at the heads of its scopes.
     pub(crate) missed: Arc<AtomicBool>,
     pub(crate) stats: Arc<ShardStats>,
+    /// Whether anybody there could hear of a delivery.
+    pub(crate) census: Arc<Census>,
 }
 
 /// What a request showed when it opened a connection.

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::close::CloseCode;
 use crate::command::{Command, RoomsCommand, SessionCommand, ShardPort};
 use crate::delivery::Delivery;
+use crate::hub::census::{Census, Spot};
 use crate::log::Log;
 use crate::registry::{Entry, Registry};
 use crate::room::{Room, Scope, Sid};
@@ -109,20 +111,42 @@ impl EngineHandle {
         &self.shared.settings
     }
 
-    /// Gives a delivery to every shard. Never blocks and never fails: a shard whose inbox is full reads a durable
+    /// Gives a delivery to every shard where somebody may hear of it. Never blocks and never fails: a shard whose inbox is full reads a durable
     /// delivery from the log within 2 s; one without position is lost there, and counted.
     ///
     /// Durable deliveries of a scope should come in the order of their positions; any other order costs reads of the log.
     pub fn publish(&self, delivery: Arc<Delivery>) {
-        for port in &self.shared.ports {
-            offer(port, &delivery);
-        }
+        self.offer_all(&delivery, None);
     }
 
     /// As [`Self::publish`], except to the shard that it comes from.
     pub(crate) fn publish_from(&self, shard: u16, delivery: &Arc<Delivery>) {
-        for (index, port) in self.shared.ports.iter().enumerate() {
-            if index != usize::from(shard) {
+        self.offer_all(delivery, Some(shard));
+    }
+
+    /// Gives a delivery to the shards on which somebody may hear of it: all with sessions of its scope, for a record, which each of
+    /// them has to count; those with members of its rooms, for one without position.
+    fn offer_all(&self, delivery: &Arc<Delivery>, except: Option<u16>) {
+        let is_asked = |index| except.is_none_or(|except| index != usize::from(except));
+        let ports = self.shared.ports.iter().enumerate();
+        let mut ports = ports
+            .filter(|(index, port)| is_asked(*index) && port.census.has_scope(delivery.scope()))
+            .peekable();
+        if self.shared.ports.len() == 1 || delivery.position().is_some() || ports.peek().is_none() {
+            return ports.for_each(|(_, port)| offer(port, delivery));
+        }
+        let rooms = delivery.events().iter().flat_map(|event| &event.to);
+        let spots: SmallVec<[(Spot, Option<usize>); 4]> = rooms
+            .map(|room| {
+                let spot = Spot::of(delivery.scope(), room);
+                (spot, self.shared.registry.shard_of(room).map(usize::from))
+            })
+            .collect();
+        for (index, port) in ports {
+            let hears = |(spot, own): &(Spot, Option<usize>)| {
+                port.census.has_room(*spot) || *own == Some(index)
+            };
+            if spots.iter().any(hears) {
                 offer(port, delivery);
             }
         }
@@ -352,17 +376,20 @@ fn port(inbox_max: usize) -> (ShardPort, Inbox) {
     let (commands, commands_in) = mpsc::channel(inbox_max);
     let missed = Arc::new(AtomicBool::new(false));
     let stats = Arc::new(ShardStats::default());
+    let census = Arc::new(Census::default());
     let port = ShardPort {
         deliveries,
         commands,
         missed: Arc::clone(&missed),
         stats: Arc::clone(&stats),
+        census: Arc::clone(&census),
     };
     let inbox = Inbox {
         deliveries: deliveries_in,
         commands: commands_in,
         missed,
         stats,
+        census,
     };
     (port, inbox)
 }

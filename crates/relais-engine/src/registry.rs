@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::room::Sid;
+use crate::room::{Room, Sid};
 
 const PARTS: usize = 16;
 
@@ -37,7 +37,7 @@ pub(crate) struct Claim {
 impl Registry {
     /// Makes `shard` the holder of a session from now on.
     pub(crate) fn claim(&self, sid: &Sid, shard: u16) -> Claim {
-        let mut part = self.part(sid);
+        let mut part = self.part(sid.as_str());
         let older = part.get(sid).copied();
         let generation = older.map_or(1, |older| older.generation + 1);
         part.insert(sid.clone(), Entry { shard, generation });
@@ -46,7 +46,7 @@ impl Registry {
 
     /// Forgets a session, unless a newer generation holds it.
     pub(crate) fn release(&self, sid: &Sid, generation: u64) {
-        let mut part = self.part(sid);
+        let mut part = self.part(sid.as_str());
         if part
             .get(sid)
             .is_some_and(|entry| entry.generation == generation)
@@ -56,10 +56,16 @@ impl Registry {
     }
 
     pub(crate) fn find(&self, sid: &Sid) -> Option<Entry> {
-        self.part(sid).get(sid).copied()
+        self.part(sid.as_str()).get(sid).copied()
     }
 
-    fn part(&self, sid: &Sid) -> MutexGuard<'_, HashMap<Sid, Entry>> {
+    /// The shard of the session whose own room this is.
+    pub(crate) fn shard_of(&self, room: &Room) -> Option<u16> {
+        let sid = std::str::from_utf8(room.as_bytes()).ok()?;
+        self.part(sid).get(sid).map(|entry| entry.shard)
+    }
+
+    fn part(&self, sid: &str) -> MutexGuard<'_, HashMap<Sid, Entry>> {
         let at = usize::try_from(self.hasher.hash_one(sid) % PARTS as u64).unwrap_or(0);
         // A panic while a part was locked leaves a map that is still a map.
         self.parts[at]

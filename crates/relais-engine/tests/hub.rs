@@ -160,3 +160,34 @@ async fn what_was_trimmed_before_a_shard_could_read_it_is_told() {
     );
     assert_eq!(up_to(&mut client, 5).await, [4, 5]);
 }
+
+#[tokio::test]
+async fn sessions_on_other_shards_hear_of_their_rooms_their_own_included() {
+    let server = Server::start(settings(3)).await;
+    let publish = |room: &str, text: &str| {
+        let event = OutEvent::to_room(Room::from(room), "msg", text.to_owned());
+        let delivery = Delivery::event(SCOPE, event);
+        server.engine.publish(Arc::new(delivery));
+    };
+    let mut clients = Vec::new();
+    for number in 0..6 {
+        let auth = format!(r#"{{"rooms":["all","room-{number}"]}}"#);
+        clients.push(Client::connect(server.address, &auth).await);
+    }
+    for (number, (client, answer)) in clients.iter_mut().enumerate() {
+        let own = answer["sid"].as_str().unwrap();
+        let (sid, late) = (own.into(), Room::from("late"));
+        assert!(server.engine.enter(SCOPE, &sid, &late).await);
+        publish(own, "1");
+        publish("late", "2");
+        publish(&format!("room-{number}"), "3");
+        for text in [1, 2, 3] {
+            assert_eq!(client.text().await, format!(r#"42["msg",{text}]"#));
+        }
+        server.engine.leave(SCOPE, &sid, &late, None).await;
+    }
+    publish("all", "4");
+    for (client, _) in &mut clients {
+        assert_eq!(client.text().await, r#"42["msg",4]"#);
+    }
+}

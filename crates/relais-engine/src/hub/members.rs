@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
+use super::census::Attendance;
 use crate::room::Room;
 
 /// Number of a member in its scope; reused after it was removed.
@@ -24,6 +25,15 @@ pub(crate) struct Members<M> {
     own: HashMap<Room, u32>,
     /// Whoever carries the current mark has been dealt with in this fan-out.
     mark: u32,
+    attendance: Attendance,
+}
+
+impl<M> Drop for Members<M> {
+    fn drop(&mut self) {
+        self.names
+            .keys()
+            .for_each(|room| self.attendance.close(room));
+    }
 }
 
 struct Slot<M> {
@@ -39,9 +49,10 @@ struct RoomSlot {
     members: Vec<u32>,
 }
 
-impl<M> Default for Members<M> {
-    fn default() -> Self {
+impl<M> Members<M> {
+    pub(crate) fn new(attendance: Attendance) -> Self {
         Self {
+            attendance,
             slots: Vec::new(),
             free_slots: Vec::new(),
             rooms: Vec::new(),
@@ -51,9 +62,7 @@ impl<M> Default for Members<M> {
             mark: 0,
         }
     }
-}
 
-impl<M> Members<M> {
     pub(crate) fn insert(&mut self, own: Room, member: M) -> MemberId {
         let slot = Slot {
             member,
@@ -207,6 +216,7 @@ impl<M> Members<M> {
                 index(self.rooms.len() - 1)
             }
         };
+        self.attendance.open(room);
         self.names.insert(room.clone(), number);
         number
     }
@@ -226,6 +236,7 @@ impl<M> Members<M> {
         } else if room.members.is_empty() {
             room.members = Vec::new();
             self.names.remove(room.name.as_bytes());
+            self.attendance.close(&room.name);
             self.free_rooms.push(number);
         }
     }
@@ -238,7 +249,36 @@ fn index(at: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::hub::census::{Census, Spot};
+    use crate::room::Scope;
+
+    fn empty() -> Members<char> {
+        Members::new(Attendance::begin(&Arc::default(), Scope(0)))
+    }
+
+    #[test]
+    fn others_see_which_rooms_have_members() {
+        let census = Arc::<Census>::default();
+        let sees = |name: &str| census.has_room(Spot::of(Scope(7), &room(name)));
+        let mut members = Members::new(Attendance::begin(&census, Scope(7)));
+        assert!(census.has_scope(Scope(7)) && !census.has_scope(Scope(8)) && !sees("x"));
+        let a = members.insert(room("sid-a"), 'a');
+        let b = members.insert(room("sid-b"), 'b');
+        for id in [a, b] {
+            members.join(id, &room("x"), 8);
+            members.join(id, &room("x"), 8);
+        }
+        members.join(a, &room("y"), 8);
+        members.leave(a, &room("x"));
+        assert!(sees("x") && sees("y") && !sees("sid-a"));
+        members.remove(b);
+        assert!(!sees("x"));
+        drop(members);
+        assert!(!sees("y") && !census.has_scope(Scope(7)));
+    }
 
     fn room(name: &str) -> Room {
         Room::from(name)
@@ -255,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_member_of_two_rooms_hears_an_event_for_both_once() {
-        let mut members = Members::default();
+        let mut members = empty();
         let a = members.insert(room("sid-a"), 'a');
         let b = members.insert(room("sid-b"), 'b');
         members.join(a, &room("x"), 8);
@@ -269,7 +309,7 @@ mod tests {
 
     #[test]
     fn leaving_in_any_order_keeps_everyone_elses_place() {
-        let mut members = Members::default();
+        let mut members = empty();
         let ids: Vec<_> = "abcdef"
             .chars()
             .map(|name| {
@@ -296,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_session_is_in_a_bounded_number_of_rooms() {
-        let mut members = Members::default();
+        let mut members = empty();
         let id = members.insert(room("sid"), 'a');
         assert!(members.join(id, &room("1"), 2));
         assert!(members.join(id, &room("2"), 2));

@@ -4,6 +4,7 @@
 //! Nothing here calls the service in the middle of a fan-out.
 
 mod catch_up;
+pub(crate) mod census;
 pub(crate) mod members;
 pub(crate) mod scope;
 
@@ -19,6 +20,7 @@ use crate::room::{Offset, Scope};
 use crate::service::Service;
 use crate::session::Session;
 use crate::shard::Shard;
+use census::Attendance;
 use scope::{ScopeHub, Verdict};
 
 /// The scopes of a shard.
@@ -31,9 +33,10 @@ impl<S: Service> Shard<S> {
         scopes: &'a mut RefMut<'_, Scopes<S>>,
         scope: Scope,
     ) -> &'a mut ScopeHub<Rc<Session<S>>> {
-        scopes
-            .entry(scope)
-            .or_insert_with(|| ScopeHub::new(self.log.head(scope)))
+        scopes.entry(scope).or_insert_with(|| {
+            let attendance = Attendance::begin(&self.census, scope);
+            ScopeHub::new(self.log.head(scope), attendance)
+        })
     }
 
     /// What this shard has applied of a scope; 0 where there is no log.

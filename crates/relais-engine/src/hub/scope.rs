@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::census::Attendance;
 use super::members::{MemberId, Members};
 use crate::delivery::{Delivery, OutEvent};
 use crate::room::{Position, Room};
@@ -47,9 +48,9 @@ pub(crate) enum Verdict {
 
 impl<M: Clone> ScopeHub<M> {
     /// A scope whose first member is about to register. The head is taken now: what is committed later will be published to us.
-    pub(crate) fn new(head: Option<Position>) -> Self {
+    pub(crate) fn new(head: Option<Position>, attendance: Attendance) -> Self {
         Self {
-            members: Members::default(),
+            members: Members::new(attendance),
             applied: head,
             seen: head.map_or(0, |head| head.position),
             reading: false,

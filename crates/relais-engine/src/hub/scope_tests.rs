@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{ScopeHub, Verdict};
+use super::{Attendance, ScopeHub, Verdict};
 use crate::delivery::{Delivery, OutEvent};
 use crate::room::{Position, Room, Scope};
 
@@ -32,7 +32,7 @@ struct Bench {
 
 impl Bench {
     fn new(head: u64) -> Self {
-        let mut hub = ScopeHub::new(Some(at(head)));
+        let mut hub = ScopeHub::new(Some(at(head)), Attendance::begin(&Arc::default(), Scope(0)));
         let member = hub.members.insert(Room::from("sid"), "member");
         hub.join(member, &Room::from("a"), 8);
         Self {

@@ -27,6 +27,7 @@ use crate::connection::Connection;
 use crate::delivery::Delivery;
 use crate::handle::EngineHandle;
 use crate::heartbeat::{Wheel, slot_for};
+use crate::hub::census::Census;
 use crate::hub::scope::ScopeHub;
 use crate::log::Log;
 use crate::outbox::{Joined, OutboxLimits, Spares};
@@ -98,6 +99,8 @@ pub(crate) struct Shard<S: Service> {
     pub(crate) ready: Arc<Ready>,
     pub(crate) sessions: RefCell<Map<Sid, Rc<Session<S>>>>,
     pub(crate) hub: RefCell<Map<Scope, ScopeHub<Rc<Session<S>>>>>,
+    /// What others may know of the hub.
+    pub(crate) census: Arc<Census>,
     pub(crate) wheel: RefCell<Wheel<WheelKey>>,
     /// One for all connections: a read is parsed before the next connection's turn.
     pub(crate) read_buffer: RefCell<Vec<u8>>,
@@ -154,6 +157,7 @@ pub(crate) struct Inbox {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) missed: Arc<AtomicBool>,
     pub(crate) stats: Arc<ShardStats>,
+    pub(crate) census: Arc<Census>,
 }
 
 impl<S: Service> Shard<S> {
@@ -204,6 +208,7 @@ impl<S: Service> Shard<S> {
             ready: Arc::default(),
             sessions: RefCell::default(),
             hub: RefCell::default(),
+            census: Arc::clone(&inbox.census),
             wheel: RefCell::new(Wheel::new(now, slot, horizon)),
             read_buffer: RefCell::new(vec![0; settings.read_buffer_bytes.max(4096)]),
             dirty: RefCell::default(),
