@@ -14,13 +14,20 @@ function probe(session, options = {}) {
 
 /** A session moved to WebSocket, the whole way that a client goes. */
 async function upgraded() {
-  const session = await Polling.open();
-  const socket = await probe(session);
-  socket.send('2probe');
-  assert.equal(await socket.next(), '3probe');
-  assert.equal(await (await session.get()).text(), '6');
-  socket.send('5');
-  return { session, socket };
+  for (;;) {
+    const session = await Polling.open();
+    const socket = await probe(session);
+    socket.send('2probe');
+    assert.equal(await socket.next(), '3probe');
+    const released = await (await session.get()).text();
+    if (!released.split(SEPARATOR).includes('2')) {
+      assert.equal(released, '6');
+      socket.send('5');
+      return { session, socket };
+    }
+    // A slow day: the heartbeat was first, and what follows would be about it.
+    socket.close();
+  }
 }
 
 test('text comes back as text', async () => {
