@@ -168,6 +168,13 @@ fn the_benchmark_s_file_is_right_and_passes_on_what_it_says() {
     let path = format!("{}/../../bench/apps/bench.toml", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap();
     let bench = App::parse("bench/apps/bench.toml", &text).unwrap();
+    // An ack that shows nothing of the room asks for nothing of it.
+    let joined = Command::JoinRoom {
+        room: RoomKey::new("hall", "room-0"),
+        with_online: false,
+        with_last_seq: false,
+    };
+    assert_eq!(command(&bench, "join", &[json!("room-0")]), joined);
     let published = command(&bench, "pub", &[json!("room-0"), json!({ "t": 1 })]);
     let expected = NewRelay {
         event: "msg".into(),

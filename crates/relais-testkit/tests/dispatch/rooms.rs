@@ -40,6 +40,21 @@ async fn a_join_answers_with_who_is_there_and_the_last_seq() {
 }
 
 #[tokio::test]
+async fn a_join_answers_with_no_more_than_it_was_asked_for() {
+    let house = House::new();
+    house.connect("alice", "a1").await;
+    let join = Command::JoinRoom {
+        room: bam("1"),
+        with_online: false,
+        with_last_seq: false,
+    };
+    let answer = house.on_session("alice", "a1", join).await.unwrap();
+    let named: Vec<_> = answer.keys().collect();
+    assert_eq!(named, ["room"]);
+    assert!(house.in_hub("a1", &bam("1")));
+}
+
+#[tokio::test]
 async fn to_join_again_succeeds_silently_and_stores_nothing() {
     let house = House::new();
     house.enter("alice", "a1").await;
