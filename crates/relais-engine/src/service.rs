@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::close::{CloseCode, Reason};
 use crate::raw::{Raw, RawMessage};
@@ -31,6 +31,12 @@ pub trait Service: Send + Sync + Sized + 'static {
         self: &Arc<Self>,
         connect: Connect,
     ) -> LocalFuture<Result<Accept<Self::Data>, Refuse>>;
+
+    /// Whether [`Connect::headers`] has to have this header of the request. What it leaves out takes no memory while the connection lasts.
+    fn wants_header(&self, name: &HeaderName) -> bool {
+        let _ = name;
+        true
+    }
 
     /// The session is answered, in its rooms, and nothing else was sent to it yet. What is emitted here comes first
     /// (on a resume: before the replay, with the offset that the client gave).
@@ -81,7 +87,7 @@ pub struct Connect {
     pub endpoint: u16,
     /// `/` or `/custom`.
     pub namespace: Arc<str>,
-    /// Headers of the request that opened the connection.
+    /// Headers of the request that opened the connection, as far as [`Service::wants_header`] says.
     pub headers: HeaderMap,
     /// Its query string, as it came, without the `?`.
     pub query: String,

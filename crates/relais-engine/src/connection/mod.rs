@@ -99,7 +99,7 @@ impl<S: Service> Connection<S> {
             identity: opening.identity,
             state: Cell::new(State::Open),
             transport: Cell::new(transport),
-            opening: Packed::of(opening),
+            opening: Packed::of(opening, |name| shard.service.wants_header(name)),
             outbox: RefCell::default(),
             is_dirty: Cell::new(false),
             straight_in: Cell::new(0),

@@ -18,12 +18,12 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    pub(super) fn of(opening: &Opening) -> Self {
-        let headers = opening.headers.iter();
-        let sum: usize = headers.map(|(n, v)| n.as_str().len() + v.len() + 2).sum();
-        let mut bytes = Vec::with_capacity(opening.query.len() + sum);
+    pub(super) fn of(opening: &Opening, is_wanted: impl Fn(&HeaderName) -> bool) -> Self {
+        let headers = || opening.headers.iter().filter(|(name, _)| is_wanted(name));
+        let sizes = headers().map(|(n, v)| n.as_str().len() + v.len() + 2);
+        let mut bytes = Vec::with_capacity(opening.query.len() + sizes.sum::<usize>());
         bytes.extend_from_slice(opening.query.as_bytes());
-        for (name, value) in &opening.headers {
+        for (name, value) in headers() {
             for part in [name.as_str().as_bytes(), value.as_bytes()] {
                 bytes.extend_from_slice(part);
                 bytes.push(0);
@@ -79,8 +79,10 @@ mod tests {
             query: "EIO=4&t=é".to_owned(),
             identity: 0,
         };
-        let packed = Packed::of(&opening);
+        let packed = Packed::of(&opening, |_| true);
         assert_eq!(packed.headers(), opening.headers);
+        let few = Packed::of(&opening, |name| name == "x-empty");
+        assert_eq!((few.headers().len(), few.bytes.len()), (1, 10 + 9));
         assert_eq!((packed.query(), packed.peer()), ("EIO=4&t=é", opening.peer));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use futures_util::FutureExt as _;
+use http::{HeaderName, header};
 use relais_core::capability::roster::Departure;
 use relais_core::command::Command;
 use relais_core::error::{Code, Error};
@@ -51,6 +52,11 @@ impl Service for Relais {
 
     fn connect(self: &Arc<Self>, connect: Connect) -> LocalFuture<Result<Accept<Session>, Refuse>> {
         Box::pin(self.clone().decide(connect))
+    }
+
+    /// Those that say who it is and what its client can do: see [`super::admission`].
+    fn wants_header(&self, name: &HeaderName) -> bool {
+        *name == header::AUTHORIZATION || *name == header::USER_AGENT
     }
 
     fn connected(self: &Arc<Self>, socket: &Socket<Self>) {
