@@ -74,7 +74,7 @@ enum Task {
     },
     /// Build the Rust documentation of our own crates
     Docs,
-    /// Run a fuzz target of relais-protocol
+    /// Run a fuzz target of relais-protocol or relais-engine
     Fuzz {
         /// Its name
         name: String,

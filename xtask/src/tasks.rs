@@ -45,17 +45,21 @@ pub fn docs(workspace: &Workspace) -> Result<()> {
     call(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Runs one fuzz target for a while; a crash is an error, and its input is kept by cargo-fuzz.
+/// The crates with fuzz targets.
+const FUZZED: [&str; 2] = ["crates/relais-protocol", "crates/relais-engine"];
+
+/// Runs one fuzz target for a while; a crash is an error, and its input is kept by cargo-fuzz. What it finds goes into the crate's
+/// `fuzz/corpus`, which is not kept; it starts from `fuzz/seeds`, which is.
 ///
-/// No sanitizer: the crate has no unsafe code, and so the pinned compiler will do.
+/// No sanitizer: the crates have no unsafe code, and so the pinned compiler will do.
 pub fn fuzz(workspace: &Workspace, name: &str, seconds: u32) -> Result<()> {
-    let folder = workspace.root.join("crates/relais-protocol");
-    if !folder
-        .join(format!("fuzz/fuzz_targets/{name}.rs"))
-        .is_file()
-    {
-        bail!("no fuzz target {name}; they are in crates/relais-protocol/fuzz/fuzz_targets");
-    }
+    let target = format!("fuzz/fuzz_targets/{name}.rs");
+    let mut folders = FUZZED.map(|folder| workspace.root.join(folder)).into_iter();
+    let Some(folder) = folders.find(|folder| folder.join(&target).is_file()) else {
+        bail!("no fuzz target {name}; they are in fuzz/fuzz_targets of {FUZZED:?}");
+    };
+    let (corpus, seeds) = (format!("fuzz/corpus/{name}"), format!("fuzz/seeds/{name}"));
+    std::fs::create_dir_all(folder.join(&corpus)).context(corpus.clone())?;
     if answer(workspace.cargo().args(["fuzz", "--version"])).is_none() {
         call(
             workspace
@@ -65,6 +69,7 @@ pub fn fuzz(workspace: &Workspace, name: &str, seconds: u32) -> Result<()> {
     }
     let mut fuzz = workspace.cargo();
     fuzz.current_dir(&folder);
-    fuzz.args(["fuzz", "run", "--sanitizer", "none", name, "--"]);
+    fuzz.args(["fuzz", "run", "--sanitizer", "none", name]);
+    fuzz.args([&corpus, &seeds]).arg("--");
     call(fuzz.arg(format!("-max_total_time={seconds}")))
 }

@@ -149,12 +149,14 @@ impl Delivery {
         frames.get(number)
     }
 
-    /// What a client gives back that has seen this event; `None` without a position.
+    /// What a client gives back that has seen this event; `None` without a position. After the last event all of the record is seen:
+    /// so a record that is cut off behind it leaves no doubt whether something is missing.
     pub(crate) fn offset(&self, number: usize) -> Option<Offset> {
+        let is_last = number + 1 >= self.events().len();
         self.position.map(|position| Offset {
             epoch: position.epoch,
             position: position.position,
-            index: u16::try_from(number).ok(),
+            index: u16::try_from(number).ok().filter(|_| !is_last),
         })
     }
 

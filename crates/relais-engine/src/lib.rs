@@ -40,7 +40,10 @@ mod settings;
 mod shard;
 mod sid;
 #[cfg(any(test, feature = "fuzzing"))]
-#[allow(dead_code)]
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "a fuzzer uses a part of it, the tests all")
+)]
 mod simulation;
 mod socket;
 mod stats;
@@ -62,3 +65,15 @@ pub use service::{
 pub use settings::Settings;
 pub use socket::{AckError, Socket};
 pub use stats::Stats;
+
+/// What the fuzz targets call. Only with the feature `fuzzing`, which no program may use.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    /// Runs one input through the whole session state machine, on a simulated clock, network and log.
+    ///
+    /// # Panics
+    /// When the engine breaks a promise.
+    pub fn session_machine(input: &[u8]) {
+        crate::simulation::machine::run(input);
+    }
+}

@@ -150,6 +150,11 @@ impl Outbox {
             || (self.bytes + bytes <= limits.bytes_max && self.frames() < limits.frames_max)
     }
 
+    /// Takes a frame whatever the limits are.
+    pub(crate) fn push_last(&mut self, frame: FrameRef, spares: &Spares) {
+        self.append(frame, spares);
+    }
+
     fn append(&mut self, frame: FrameRef, spares: &Spares) {
         self.bytes += frame.len();
         match &mut self.first {

@@ -125,7 +125,7 @@ async fn run<S: Service>(session: Rc<Session<S>>) {
         return;
     }
     loop {
-        wait_for_room(&session).await;
+        wait_for_room(&session, 0).await;
         if session.place.get() != Place::Replaying || meet(&session) {
             return;
         }
@@ -134,8 +134,7 @@ async fn run<S: Service>(session: Rc<Session<S>>) {
         };
         skip_trimmed(&session, page.trimmed);
         for delivery in &page.deliveries {
-            wait_for_room(&session).await;
-            if !give(&session, delivery) {
+            if !give(&session, delivery).await {
                 return;
             }
         }
@@ -184,9 +183,10 @@ fn cursor<S: Service>(session: &Session<S>) -> Option<Offset> {
         .map(|replay| replay.cursor())
 }
 
-async fn wait_for_room<S: Service>(session: &Rc<Session<S>>) {
+/// Until so little waits that a frame of this size may follow. Whoever reads at all gets all of it, however large a record is.
+async fn wait_for_room<S: Service>(session: &Rc<Session<S>>, frame_bytes: usize) {
     poll_fn(|context| {
-        let has_room = session.connection.has_room_for_replay();
+        let has_room = session.connection.has_room_for_replayed(frame_bytes);
         match &mut *session.replay.borrow_mut() {
             Some(replay) if !has_room => {
                 replay.waker = Some(context.waker().clone());
@@ -234,20 +234,29 @@ fn skip_trimmed<S: Service>(session: &Rc<Session<S>>, trimmed: u64) {
     let Some(cursor) = cursor(session) else {
         return;
     };
-    if trimmed > cursor.position {
+    // Of a record that was seen in part, the rest is missing too.
+    let from = match cursor.index {
+        Some(_) => cursor.position,
+        None => cursor.position + 1,
+    };
+    if trimmed >= from {
         set_cursor(session, trimmed, None);
         let service = Arc::clone(&session.connection.shard.service);
-        service.gap(&Socket(Rc::clone(session)), cursor.position + 1, trimmed);
-    } else if trimmed == cursor.position && cursor.index.is_some() {
-        set_cursor(session, trimmed, None);
+        service.gap(&Socket(Rc::clone(session)), from, trimmed);
     }
 }
 
 /// Gives one record, as far as it was not seen. False when the session no longer replays.
-fn give<S: Service>(session: &Rc<Session<S>>, delivery: &Arc<Delivery>) -> bool {
+async fn give<S: Service>(session: &Rc<Session<S>>, delivery: &Arc<Delivery>) -> bool {
     let (Some(cursor), Some(position)) = (cursor(session), delivery.position()) else {
         return false;
     };
+    if position.epoch != cursor.epoch {
+        // The log has begun another life while this page was read: the positions of the two have nothing to do with each other, and
+        // everyone in this scope has to come back.
+        session.connection.shard.check_heads_now();
+        return false;
+    }
     let seen = match position.position.cmp(&cursor.position) {
         std::cmp::Ordering::Less => return true,
         std::cmp::Ordering::Equal => match cursor.index {
@@ -261,10 +270,20 @@ fn give<S: Service>(session: &Rc<Session<S>>, delivery: &Arc<Delivery>) -> bool 
         let is_for_us = session.replay.borrow().as_ref().is_some_and(|replay| {
             replay.lets_through(own, &event.to, &event.except, position.position)
         });
-        if is_for_us {
-            session.connection.shard.stats.events_out_total.add(1);
-            session.push_durable(delivery, number);
+        if !is_for_us {
+            continue;
         }
+        let Some(frame) = session.durable_frame(delivery, number) else {
+            continue;
+        };
+        wait_for_room(session, frame.len()).await;
+        if session.place.get() != Place::Replaying {
+            return false;
+        }
+        session.connection.shard.stats.events_out_total.add(1);
+        session.connection.push(frame);
+        // What is emitted until the next one fits says how far this got.
+        set_cursor(session, position.position, u16::try_from(number).ok());
     }
     set_cursor(session, position.position, None);
     true

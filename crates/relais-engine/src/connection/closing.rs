@@ -25,7 +25,7 @@ impl<S: Service> Connection<S> {
             return;
         }
         self.state.set(State::Closing);
-        self.push_anyway(match self.transport.get() {
+        self.push_last(match self.transport.get() {
             Transport::WebSocket => frame::close(Some(code), text),
             Transport::Polling => frame::engine(b"1"),
         });
@@ -73,7 +73,7 @@ impl<S: Service> Connection<S> {
     /// peer may read slowly and count on it.
     fn answer_close(self: &Rc<Self>, code: Option<CloseCode>) {
         self.state.set(State::Closing);
-        self.push_anyway(frame::close(code, ""));
+        self.push_last(frame::close(code, ""));
         self.write_out();
         if self.outbox.borrow().is_empty() {
             return self.vanish();

@@ -48,11 +48,6 @@ impl<S: Service> Connection<S> {
         if self.state.get() != State::Open {
             return;
         }
-        self.push_anyway(frame);
-    }
-
-    /// As [`Self::push`], for the frames of closing.
-    pub(crate) fn push_anyway(self: &Rc<Self>, frame: FrameRef) {
         let limits = self.shard.limits.outbox;
         if !self.outbox.borrow().fits(frame.len(), limits) {
             // A burst within one tick says nothing about the reader: give the kernel its chance first.
@@ -73,6 +68,14 @@ impl<S: Service> Connection<S> {
             Pushed::Dropped => self.shard.stats.volatile_dropped_total.add(1),
             Pushed::Full => self.doom(Reason::SlowConsumer),
         }
+    }
+
+    /// Queues the frame that closes. There is always room for it: it is small, and nothing comes behind it.
+    pub(crate) fn push_last(self: &Rc<Self>, frame: FrameRef) {
+        self.outbox
+            .borrow_mut()
+            .push_last(frame, &self.shard.spares);
+        self.shard.mark_dirty(self);
     }
 
     /// Writes what waits, ends what is doomed, and lets those go on who waited for room.
@@ -180,6 +183,15 @@ impl<S: Service> Connection<S> {
         for session in self.sessions.borrow().iter() {
             session.wake_replay();
         }
+    }
+
+    /// Whether a replay may add a frame: so little waits, and there is room for all of it.
+    pub(crate) fn has_room_for_replayed(&self, frame_bytes: usize) -> bool {
+        self.has_room_for_replay()
+            && self
+                .outbox
+                .borrow()
+                .fits(frame_bytes, self.shard.limits.outbox)
     }
 
     /// Whether so little waits that a replay may add to it.

@@ -138,17 +138,17 @@ impl<S: Service> Shard<S> {
 }
 
 impl<S: Service> Session<S> {
-    /// Pushes one event of a record, with its own offset where the session wants offsets.
-    pub(crate) fn push_durable(&self, delivery: &Arc<Delivery>, number: usize) {
-        let frame = if self.namespace() == "/" {
-            delivery.frame(self.form, number).cloned()
-        } else {
-            let event = delivery.events().get(number);
-            event.map(|event| encode(delivery, number, event, self, None))
-        };
-        if let Some(frame) = frame {
-            self.connection.push(frame);
+    /// The frame of one event of a record, with its own offset where the session wants offsets.
+    pub(crate) fn durable_frame(
+        &self,
+        delivery: &Arc<Delivery>,
+        number: usize,
+    ) -> Option<FrameRef> {
+        if self.namespace() == "/" {
+            return delivery.frame(self.form, number).cloned();
         }
+        let event = delivery.events().get(number);
+        event.map(|event| encode(delivery, number, event, self, None))
     }
 }
 
@@ -188,7 +188,7 @@ impl<'a> LocalFrames<'a> {
         }
         let namespace = session.namespace().as_ptr();
         let known = self.local.iter().position(|(at, form, name, _)| {
-            *at == number && *form == session.form && (is_root || *name == namespace)
+            *at == number && *form == session.form && *name == namespace
         });
         let at = known.unwrap_or_else(|| {
             let frame = encode(self.delivery, number, event, session, self.suffix);

@@ -124,7 +124,9 @@ async fn accepted<S: Service>(
     let service = Arc::clone(&shard.service);
     service.connected(&Socket(Rc::clone(&session)));
     if !was_open {
-        // It went while the service decided. Told like any other, so that the service need not think of it.
+        // It went while the service decided. Told like any other, so that the service need not think of it; and nobody else will
+        // come to part the two, which hold each other.
+        session.detach();
         session.end(Reason::TransportLost);
     } else if session.place.get() == Place::Replaying {
         crate::replay::begin(&session);

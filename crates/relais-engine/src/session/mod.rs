@@ -137,9 +137,11 @@ impl<S: Service> Session<S> {
         self.end(Reason::Closed);
     }
 
-    /// DISCONNECT from the client: what it sent before is handled first.
+    /// DISCONNECT from the client: what it sent before is handled first. It hears nothing more meanwhile, for it may already be back on
+    /// this very connection, as another session.
     pub(crate) fn client_left(self: &Rc<Self>) {
         self.detach();
+        self.leave_hub();
         self.finish(Reason::ClientLeft);
     }
 

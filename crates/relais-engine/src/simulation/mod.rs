@@ -3,5 +3,27 @@
 //! Everything runs on one thread. Time is paused and jumps to the next timer when nothing else is to be done; chance comes from a seed,
 //! so a run can be repeated.
 
+mod agent;
 pub(crate) mod chance;
+mod checks;
+mod clients;
+mod committer;
+mod hearing;
+mod house;
+mod link;
+mod log;
+pub(crate) mod machine;
+mod panics;
+mod schedule;
+mod service;
 pub(crate) mod socket;
+mod truth;
+mod wire;
+mod world;
+
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod tests;

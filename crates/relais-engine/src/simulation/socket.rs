@@ -218,11 +218,6 @@ impl Peer {
         lock(&self.0).engine
     }
 
-    /// Whether this end is open.
-    pub(crate) fn is_open(&self) -> bool {
-        lock(&self.0).client == End::Open
-    }
-
     /// Nothing more will be sent from here.
     pub(crate) fn close(&self) {
         self.end(End::Closed);

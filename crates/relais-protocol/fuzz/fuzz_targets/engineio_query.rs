@@ -2,15 +2,7 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use relais_protocol::engineio::{Query, QueryPairs, handshake};
+#[path = "../bodies/mod.rs"]
+mod bodies;
 
-fuzz_target!(|input: (&str, bool, bool)| {
-    let (raw, is_get, is_upgrade) = input;
-    let query = Query::parse(raw);
-    let _ = handshake(&query, is_get, is_upgrade);
-    let _ = Query::value(raw, "token");
-    for (name, value) in QueryPairs::new(raw) {
-        assert!(name.len() <= 3 * raw.len() && value.len() <= 3 * raw.len());
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::engineio_query::run(input));

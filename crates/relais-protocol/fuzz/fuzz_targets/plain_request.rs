@@ -2,14 +2,7 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use relais_protocol::plain::{Limits, Request};
+#[path = "../bodies/mod.rs"]
+mod bodies;
 
-fuzz_target!(|text: &str| {
-    if let Ok(request) = Request::decode(text, &Limits::default()) {
-        assert!(request.event.len() <= 255);
-        for part in [request.data, request.id].into_iter().flatten() {
-            part.raw_value().expect("well-formed JSON");
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| bodies::plain_request::run(input));

@@ -1,0 +1,264 @@
+//! Single cases that schedules have found, each in the few steps that it needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::agent::{Agent, FAST, Identity};
+use super::chance::Chance;
+use super::committer::Committer;
+use super::house::{self, House, Outcome};
+use super::link::Pace;
+use super::panics;
+use super::service::{kind, room};
+use super::world::{Shared, Weather};
+use crate::delivery::{Delivery, OutEvent};
+use crate::room::{Room, Scope};
+use crate::settings::Settings;
+
+/// A house with some clients in scope 0.
+struct Stage {
+    house: House,
+    agents: Vec<Agent>,
+}
+
+impl Stage {
+    fn new(settings: Settings, namespaces: &[&'static str]) -> Self {
+        let house = House::build(Shared::new(1, 1, true), settings);
+        let agents = (0..).zip(namespaces).map(|(number, namespace)| {
+            let identity = Identity {
+                number,
+                scope: 0,
+                namespace,
+                has_recovery: true,
+            };
+            Agent::new(house.world.clone(), house.engine.clone(), &identity)
+        });
+        let agents = agents.collect();
+        Self { house, agents }
+    }
+
+    async fn pass(&mut self, milliseconds: u64) {
+        for _ in 0..=milliseconds / 10 {
+            self.house.settle().await;
+            for agent in &mut self.agents {
+                agent.pump();
+            }
+            self.house.check();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Commits a record with events of these sizes for everyone in room 0, and publishes it.
+    fn commit(&self, sizes: &[usize]) {
+        let mut world = self.house.world.lock();
+        let position = world.books[0].head().position + 1;
+        let events = sizes.iter().enumerate().map(|(index, bytes)| {
+            let args = format!("0,1,{position},{index},\"{}\"", "x".repeat(*bytes));
+            OutEvent::to_room(room(0), "m", args)
+        });
+        let events = events.collect();
+        let delivery = world.books[0].commit(events);
+        drop(world);
+        self.house.engine.publish(delivery);
+    }
+
+    async fn end(mut self) -> house::Closed {
+        for agent in &mut self.agents {
+            agent.cut(true);
+        }
+        self.pass(9000).await;
+        if !self.house.has_failed() {
+            super::checks::when_all_are_gone(&self.house.shards, &self.house.world);
+        }
+        drop(self.agents);
+        self.house.close().await
+    }
+}
+
+fn play(scene: impl AsyncFnOnce() -> house::Closed) {
+    panics::watch();
+    let Outcome { wrong, trace, .. } = house::run(1, scene);
+    panics::unwatch();
+    assert_eq!(wrong, None, "{}", trace.join("\n"));
+}
+
+fn settings() -> Settings {
+    Settings {
+        shards: 1,
+        ping_interval: Duration::from_secs(5),
+        ping_timeout: Duration::from_secs(3),
+        ..Settings::default()
+    }
+}
+
+const STALLED: Pace = Pace {
+    read_bytes: 0,
+    ..FAST
+};
+
+#[test]
+fn who_goes_while_the_service_decides_leaves_nothing_behind() {
+    play(async || {
+        let mut stage = Stage::new(settings(), &["/"]);
+        stage.house.world.lock().weather = Weather {
+            service_slow_ms: 3000,
+            ..Weather::default()
+        };
+        stage.agents[0].open(1, false, 4096);
+        stage.pass(10).await;
+        stage.agents[0].cut(true);
+        stage.end().await
+    });
+}
+
+#[test]
+fn everyone_hears_in_the_namespace_that_it_is_in() {
+    play(async || {
+        let mut stage = Stage::new(settings(), &["/n", "/", "/n"]);
+        for (number, agent) in (1..).zip(&mut stage.agents) {
+            agent.open(number, false, 4096);
+        }
+        stage.pass(50).await;
+        for (number, agent) in (7..).zip(&stage.agents) {
+            assert!(agent.is_connected());
+            let event = OutEvent::to_room(Room::from("all"), "v", format!("0,{number}"));
+            let delivery = Delivery::volatile(Scope(0), Arc::new(event));
+            stage.house.engine.publish(Arc::new(delivery));
+        }
+        stage.pass(50).await;
+        assert!(stage.agents.iter().all(|agent| agent.volatiles() == 3));
+        stage.end().await
+    });
+}
+
+#[test]
+fn who_has_said_disconnect_hears_nothing_while_its_commands_end() {
+    play(async || {
+        let mut stage = Stage::new(settings(), &["/"]);
+        let agent = &mut stage.agents[0];
+        agent.open(1, false, 4096);
+        stage.pass(50).await;
+        stage.agents[0].ask(kind::JOIN, 0, true);
+        stage.pass(50).await;
+        stage.house.world.lock().weather.service_slow_ms = 2000;
+        stage.agents[0].ask(kind::PIPELINED, 0, true);
+        stage.pass(10).await;
+        stage.house.world.lock().weather.service_slow_ms = 0;
+        stage.agents[0].forget();
+        stage.agents[0].reconnect_in_place();
+        stage.pass(10).await;
+        stage.agents[0].ask(kind::JOIN, 0, true);
+        stage.pass(10).await;
+        stage.commit(&[1]);
+        stage.pass(3000).await;
+        assert_eq!(stage.agents[0].first_missing(1), None);
+        stage.end().await
+    });
+}
+
+#[test]
+fn a_record_of_several_large_events_is_replayed_into_an_outbox_that_holds_one() {
+    play(async || {
+        let limits = Settings {
+            outbox_bytes_max: 1000,
+            replay_low_water_bytes: 500,
+            ..settings()
+        };
+        let mut stage = Stage::new(limits, &["/"]);
+        stage.agents[0].open(1, false, 4096);
+        stage.pass(50).await;
+        stage.agents[0].ask(kind::JOIN, 0, true);
+        stage.pass(50).await;
+        stage.agents[0].cut(true);
+        stage.pass(50).await;
+        stage.commit(&[900, 900, 900]);
+        stage.agents[0].open(2, false, 200);
+        stage.pass(1000).await;
+        assert!(stage.agents[0].is_connected());
+        assert_eq!(stage.agents[0].first_missing(1), None);
+        stage.end().await
+    });
+}
+
+#[test]
+fn of_a_record_that_was_seen_in_part_the_rest_is_told_as_a_gap() {
+    play(async || {
+        let limits = Settings {
+            outbox_bytes_max: 1000,
+            ..settings()
+        };
+        let mut stage = Stage::new(limits, &["/"]);
+        stage.agents[0].open(1, false, 300);
+        stage.pass(50).await;
+        stage.agents[0].ask(kind::JOIN, 0, true);
+        stage.pass(50).await;
+        // The first event is on its way, the second finds no room: the reader is too slow.
+        stage.agents[0].pace = STALLED;
+        stage.commit(&[900, 900, 900]);
+        stage.pass(50).await;
+        stage.agents[0].pace = FAST;
+        stage.pass(100).await;
+        assert_eq!(stage.agents[0].first_missing(1), Some((1, 1)));
+        stage.house.world.lock().books[0].trim(1);
+        stage.agents[0].open(2, false, 4096);
+        stage.pass(100).await;
+        assert_eq!(stage.agents[0].first_missing(1), None);
+        stage.end().await
+    });
+}
+
+#[test]
+fn a_slow_reader_is_told_why_behind_a_frame_that_is_half_written() {
+    play(async || {
+        let limits = Settings {
+            outbox_bytes_max: 1000,
+            ..settings()
+        };
+        let mut stage = Stage::new(limits, &["/"]);
+        stage.agents[0].open(1, false, 300);
+        stage.pass(50).await;
+        stage.agents[0].ask(kind::JOIN, 0, true);
+        stage.pass(50).await;
+        stage.agents[0].pace = STALLED;
+        stage.commit(&[2000]);
+        stage.commit(&[2000]);
+        stage.pass(50).await;
+        stage.agents[0].pace = FAST;
+        stage.pass(100).await;
+        let trace = stage.house.world.lock().take_trace().join("\n");
+        assert!(trace.contains("was closed with Some((4008,"), "{trace}");
+        stage.end().await
+    });
+}
+
+#[test]
+fn a_replay_that_meets_a_new_epoch_ends_with_its_session() {
+    play(async || {
+        let limits = Settings {
+            replay_page_records: 1,
+            ..settings()
+        };
+        let mut stage = Stage::new(limits, &["/"]);
+        let mut committer = Committer::new(&stage.house);
+        stage.agents[0].open(1, false, 4096);
+        stage.pass(50).await;
+        stage.agents[0].ask(kind::JOIN, 0, true);
+        stage.pass(50).await;
+        stage.agents[0].cut(true);
+        for _ in 0..6 {
+            stage.commit(&[1]);
+        }
+        stage.house.world.lock().weather = Weather {
+            log_slow_ms: 200,
+            publications_lost_percent: 100,
+            ..Weather::default()
+        };
+        stage.agents[0].open(2, false, 4096);
+        stage.pass(150).await;
+        let mut chance = Chance::new(1);
+        committer.renew_and_fill(20, &mut chance);
+        stage.pass(3000).await;
+        assert!(!stage.agents[0].is_connected());
+        stage.end().await
+    });
+}

@@ -1,0 +1,390 @@
+//! The application of the simulation: lets everyone in, keeps their stays, does what events say, and notices what an engine must not do.
+//!
+//! Who a client is stands in its query: `u` (user), `s` (scope), `r` (recovery), `l` (number of the link). What it sends is
+//! `["c",NUMBER,KIND,ARGUMENT]`; the numbers of a link count from 1, so that a lost, doubled or overtaken event shows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use relais_protocol::engineio::Query;
+
+use super::truth::{Heard, Stay, Truth};
+use super::wire::numbers;
+use super::world::Shared;
+use crate::close::{CloseCode, Reason};
+use crate::delivery::{Delivery, OutEvent};
+use crate::raw::{Raw, RawMessage};
+use crate::room::{Offset, Room, Scope, Sid};
+use crate::service::{Accept, Connect, Event, Flow, LocalFuture, Refuse, Reply, Resume, Service};
+use crate::socket::Socket;
+
+/// What an event asks for.
+pub(crate) mod kind {
+    pub(crate) const DONE: u64 = 0;
+    pub(crate) const REPLY: u64 = 1;
+    pub(crate) const PIPELINED: u64 = 2;
+    pub(crate) const BARRIER: u64 = 3;
+    pub(crate) const JOIN: u64 = 4;
+    pub(crate) const LEAVE: u64 = 5;
+    pub(crate) const EMIT: u64 = 6;
+    pub(crate) const PUBLISH: u64 = 7;
+    pub(crate) const ASK: u64 = 8;
+    pub(crate) const EXPLODE: u64 = 9;
+    pub(crate) const DISCONNECT: u64 = 10;
+    pub(crate) const CLOSE: u64 = 11;
+}
+
+/// Text of the panics that are part of the schedule.
+pub(crate) const TOLD_TO: &str = "told to panic";
+
+pub(crate) struct SimulatedService(pub(crate) Shared);
+
+/// What the service keeps of a session.
+pub(crate) struct Data {
+    link: u64,
+    /// What it will have heard when it begins, and its stays, on a resume.
+    resumed: Option<(Offset, Vec<Stay>)>,
+    user: u64,
+    always: Vec<Room>,
+}
+
+/// A room by its number.
+pub(crate) fn room(number: u64) -> Room {
+    Room::from(format!("r{number}").as_str())
+}
+
+/// Everyone of a user is in it, from the start.
+pub(crate) fn user_room(user: u64) -> Room {
+    Room::from(format!("user:{user}").as_str())
+}
+
+fn number_in(query: &str, name: &str) -> u64 {
+    let value = Query::value(query, name);
+    value.and_then(|value| value.parse().ok()).unwrap_or(0)
+}
+
+impl SimulatedService {
+    fn decide(&self, connect: &Connect) -> Result<Accept<Data>, Refuse> {
+        let mut world = self.0.lock();
+        let refusing = world.weather.service_refuses_percent;
+        if world.chance.percent(refusing) {
+            return Err(match world.chance.percent(30) {
+                true => Refuse::invalid_namespace(),
+                false => Refuse::CloseTransport(CloseCode::TRY_AGAIN_LATER),
+            });
+        }
+        let query = &connect.query;
+        let scope = number_in(query, "s") % world.books.len().max(1) as u64;
+        let scope = u32::try_from(scope).unwrap_or(0);
+        let user = number_in(query, "u");
+        let recovery = number_in(query, "r") == 1;
+        let epoch = world.books[scope as usize].epoch();
+        let seen = connect.offset.as_deref().and_then(Offset::parse);
+        let known = connect
+            .pid
+            .as_deref()
+            .and_then(|pid| pid.strip_prefix("p-"));
+        let comeback = known.zip(seen).and_then(|(sid, seen)| {
+            let truth = world.truths.get(sid)?;
+            let is_own = truth.user == user && truth.scope == scope;
+            (is_own && seen.epoch == epoch).then(|| (sid.to_owned(), seen, truth.stays.clone()))
+        });
+        let always = vec![user_room(user), Room::from("all")];
+        let (sid, resumed) = match comeback {
+            Some((sid, seen, stays)) => (sid, Some((seen, stays))),
+            None => {
+                world.next_sid += 1;
+                (format!("s{}", world.next_sid), None)
+            }
+        };
+        let intervals = |stays: &[Stay]| stays.iter().map(Stay::interval).collect();
+        let resume = resumed.as_ref().map(|(seen, stays)| Resume {
+            seen: *seen,
+            intervals: intervals(stays),
+        });
+        Ok(Accept {
+            scope: Scope(scope),
+            rooms: always.clone(),
+            sid: Some(Sid::from(sid.as_str())),
+            pid: recovery.then(|| format!("p-{sid}")),
+            recovery,
+            resume,
+            data: Data {
+                link: number_in(query, "l"),
+                resumed,
+                user,
+                always,
+            },
+        })
+    }
+
+    /// A session begins or goes on: from here on the truth is what the engine was told.
+    fn begin(&self, socket: &Socket<Self>, at: Heard) {
+        let (sid, data) = (socket.id().as_str(), socket.data());
+        let mut world = self.0.lock();
+        world.note(|| format!("connected {sid} on link {}, heard {at:?}", data.link));
+        if let Some(older) = world.open.insert(sid.to_owned(), data.link) {
+            world.wrong(|| format!("{sid} is connected while link {older} still holds it"));
+        }
+        world.ended.remove(&data.link);
+        world.turns(sid, data.link).handled = 0;
+        let epoch = world.books[socket.scope().0 as usize].epoch();
+        if let Some((seen, stays)) = &data.resumed {
+            if *seen == socket.cursor().unwrap_or(*seen) {
+                world.not_live.insert(sid.to_owned(), data.link);
+            } else {
+                world.wrong(|| format!("{sid} does not begin where it was told to"));
+            }
+            if let Some(truth) = world.truths.get_mut(sid) {
+                truth.stays.clone_from(stays);
+            }
+            return;
+        }
+        let mut always = data.always.clone();
+        always.push(Room::from(sid));
+        let truth = Truth {
+            scope: socket.scope().0,
+            epoch: socket.cursor().map_or(epoch, |cursor| cursor.epoch),
+            user: data.user,
+            always,
+            stays: Vec::new(),
+            heard: at,
+        };
+        world.truths.insert(sid.to_owned(), truth);
+    }
+
+    /// An event must be the next of its link, and its session must be connected on that link.
+    fn check_turn(&self, socket: &Socket<Self>, number: u64, kind: u64) {
+        let (sid, link) = (socket.id().as_str(), socket.data().link);
+        let mut world = self.0.lock();
+        world.note(|| format!("event {number} of {sid} on link {link}, kind {kind}"));
+        if world.open.get(sid) != Some(&link) {
+            world.wrong(|| {
+                format!("event {number} of link {link} was handled after {sid} had left it")
+            });
+        }
+        let turns = world.turns(sid, link);
+        let (expected, in_barrier) = (turns.handled + 1, turns.in_barrier);
+        turns.handled = number;
+        if number != expected && world.is_strict {
+            world.wrong(|| format!("event {number} of link {link} came instead of {expected}"));
+        }
+        if in_barrier {
+            world.wrong(|| format!("event {number} of link {link} did not wait for the barrier"));
+        }
+    }
+
+    fn command(
+        &self,
+        socket: &Socket<Self>,
+        number: u64,
+        is_barrier: bool,
+    ) -> LocalFuture<Option<Reply>> {
+        let world = self.0.clone();
+        let whose = (socket.id().to_string(), socket.data().link);
+        Box::pin(async move {
+            let running = Running::begin(world.clone(), whose, is_barrier);
+            let wait = {
+                let mut world = world.lock();
+                let slow = world.weather.service_slow_ms;
+                world.chance.below(slow + 1) as u64
+            };
+            if wait > 0 {
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+            }
+            drop(running);
+            Some(reply(number))
+        })
+    }
+
+    fn ask(&self, socket: &Socket<Self>, number: u64) -> LocalFuture<Option<Reply>> {
+        let asked =
+            socket.emit_with_ack("q", number.to_string().as_bytes(), Duration::from_secs(1));
+        let world = self.0.clone();
+        Box::pin(async move {
+            if let Ok(answer) = asked.await
+                && answer.args != number.to_string()
+                && world.lock().is_strict
+            {
+                world.wrong(|| format!("question {number} was answered by {:?}", answer.args));
+            }
+            Some(reply(number))
+        })
+    }
+
+    fn join(&self, socket: &Socket<Self>, number: u64) {
+        let room = room(number);
+        let head = self.0.lock().books[socket.scope().0 as usize]
+            .head()
+            .position;
+        let applied = socket.0.connection.shard.applied(socket.scope());
+        if socket.join(&room) {
+            let mut world = self.0.lock();
+            world.note(|| {
+                format!(
+                    "{} joins {room:?} at {head}, applied {applied}",
+                    socket.id()
+                )
+            });
+            if let Some(truth) = world.truths.get_mut(socket.id().as_str()) {
+                truth.join(room, applied, head);
+            }
+        }
+    }
+
+    fn leave(&self, socket: &Socket<Self>, number: u64) {
+        let room = room(number);
+        let mut world = self.0.lock();
+        let head = world.books[socket.scope().0 as usize].head().position;
+        world.note(|| format!("{} leaves {room:?} at {head}", socket.id()));
+        if let Some(truth) = world.truths.get_mut(socket.id().as_str()) {
+            truth.leave(&room, head, head);
+        }
+        drop(world);
+        socket.leave(&room, Some(head));
+    }
+
+    fn publish(&self, socket: &Socket<Self>, number: u64) {
+        let event = self.volatile(socket.scope(), number);
+        socket.publish(Arc::new(Delivery::volatile(
+            socket.scope(),
+            Arc::new(event),
+        )));
+    }
+
+    /// A volatile event for a room: `["v",SCOPE,NUMBER]`.
+    pub(crate) fn volatile(&self, scope: Scope, number: u64) -> OutEvent {
+        let mut world = self.0.lock();
+        world.next_volatile += 1;
+        let args = format!("{},{}", scope.0, world.next_volatile);
+        OutEvent::to_room(room(number), "v", args)
+    }
+}
+
+fn reply(number: u64) -> Reply {
+    Reply::json(number.to_string())
+}
+
+/// A command in flight, also when it is abandoned.
+struct Running(Shared, (String, u64));
+
+impl Running {
+    fn begin(world: Shared, whose: (String, u64), is_barrier: bool) -> Self {
+        {
+            let mut guard = world.lock();
+            let turns = guard.turns(&whose.0, whose.1);
+            turns.running += 1;
+            turns.in_barrier = is_barrier;
+            let others = turns.running - 1;
+            if is_barrier && others > 0 {
+                guard.wrong(|| format!("a barrier of {whose:?} began beside {others} others"));
+            }
+        }
+        Self(world, whose)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut world = self.0.lock();
+        let turns = world.turns(&self.1.0, self.1.1);
+        turns.running -= 1;
+        turns.in_barrier = false;
+    }
+}
+
+impl Service for SimulatedService {
+    type Data = Data;
+
+    fn connect(self: &Arc<Self>, connect: Connect) -> LocalFuture<Result<Accept<Data>, Refuse>> {
+        let service = Arc::clone(self);
+        Box::pin(async move {
+            let wait = {
+                let mut world = service.0.lock();
+                let slow = world.weather.service_slow_ms;
+                world.chance.below(slow + 1) as u64
+            };
+            if wait > 0 {
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+            }
+            service.decide(&connect)
+        })
+    }
+
+    fn connected(self: &Arc<Self>, socket: &Socket<Self>) {
+        let cursor = socket.cursor();
+        let at = cursor.map(Heard::of).unwrap_or_default();
+        self.begin(socket, at);
+        socket.emit(
+            "connected",
+            format!("{},{}", at.position, at.index).as_bytes(),
+        );
+    }
+
+    fn live(self: &Arc<Self>, socket: &Socket<Self>) {
+        let mut world = self.0.lock();
+        world.note(|| format!("live {}", socket.id()));
+        if world.not_live.remove(socket.id().as_str()) != Some(socket.data().link) {
+            world.wrong(|| format!("{} is told to be live, which it is", socket.id()));
+        }
+        drop(world);
+        socket.emit("live", b"");
+    }
+
+    fn event(self: &Arc<Self>, socket: &Socket<Self>, event: Event<'_>) -> Flow {
+        let mut words = numbers(event.args);
+        let (Some(number), Some(kind)) = (words.next(), words.next()) else {
+            return Flow::Done;
+        };
+        let argument = words.next().unwrap_or(0);
+        self.check_turn(socket, number, kind);
+        match kind {
+            kind::PIPELINED => return Flow::Pipelined(self.command(socket, number, false)),
+            kind::BARRIER => return Flow::Barrier(self.command(socket, number, true)),
+            kind::JOIN => self.join(socket, argument),
+            kind::LEAVE => self.leave(socket, argument),
+            kind::EMIT => {
+                for _ in 0..argument.min(64) {
+                    socket.emit("x", b"\"some words that nobody reads\"");
+                }
+            }
+            kind::PUBLISH => self.publish(socket, argument),
+            kind::ASK => return Flow::Pipelined(self.ask(socket, number)),
+            kind::EXPLODE if self.0.lock().is_strict => panic!("{TOLD_TO}"),
+            kind::DISCONNECT => socket.disconnect(),
+            kind::CLOSE => socket.close(CloseCode::POLICY, "told to"),
+            kind::REPLY => {}
+            _ => return Flow::Done,
+        }
+        Flow::Reply(Reply {
+            args: Bytes::from(number.to_string()),
+            attachments: Vec::new(),
+        })
+    }
+
+    fn disconnected(self: &Arc<Self>, socket: &Socket<Self>, reason: Reason) {
+        let (sid, link) = (socket.id().as_str(), socket.data().link);
+        let mut world = self.0.lock();
+        world.note(|| format!("disconnected {sid} from link {link}: {reason:?}"));
+        let head = world.books[socket.scope().0 as usize].head();
+        world.not_live.remove(sid);
+        if world.open.remove(sid) != Some(link) {
+            world.wrong(|| format!("{sid} left link {link}, where it was not"));
+        }
+        // A client may already be back on the same link, as another session.
+        if !world.open.values().any(|open| *open == link) {
+            world.ended.insert(link, head);
+        }
+    }
+
+    fn gap(self: &Arc<Self>, socket: &Socket<Self>, from: u64, to: u64) {
+        self.0
+            .note(|| format!("gap for {}: {from} to {to}", socket.id()));
+        socket.emit("gap", format!("{from},{to}").as_bytes());
+    }
+
+    fn message(self: &Arc<Self>, raw: &Raw<'_>, message: RawMessage<'_>) {
+        raw.send(message);
+    }
+}

@@ -1,0 +1,14 @@
+//! Any text: an envelope that decodes holds well-formed parts.
+
+use relais_protocol::plain::{Limits, Request};
+
+/// The input is text.
+pub fn run(input: &[u8]) {
+    let text = super::text(input);
+    if let Ok(request) = Request::decode(text, &Limits::default()) {
+        assert!(request.event.len() <= 255);
+        for part in [request.data, request.id].into_iter().flatten() {
+            part.raw_value().expect("well-formed JSON");
+        }
+    }
+}
