@@ -73,10 +73,11 @@ impl EngineHandle {
             let engine = engine.clone();
             let service = Arc::clone(&service);
             let log = Arc::clone(&log);
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(StartError::Shard)?;
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            if let Some(on_rest) = engine.settings().on_rest {
+                runtime.on_thread_park(on_rest);
+            }
+            let runtime = runtime.enable_all().build().map_err(StartError::Shard)?;
             std::thread::Builder::new()
                 .name(format!("shard-{index}"))
                 .spawn(move || Shard::run(index, engine, service, log, inbox, &runtime))

@@ -66,6 +66,8 @@ pub struct Settings {
     /// Name of the query parameter in which requests may carry a credential. What a request carries there and in `Authorization` has to be
     /// what opened its connection. Default none.
     pub credential_parameter: Option<&'static str>,
+    /// Called by the thread of a shard each time before it rests; has to be quick. Default nothing.
+    pub on_rest: Option<fn()>,
     /// Whether `WebSocket` upgrades of polling sessions are offered. Default true.
     pub allow_upgrades: bool,
 }
@@ -102,6 +104,7 @@ impl Default for Settings {
             read_buffer_bytes: 64 * 1024,
             head_check_interval: Duration::from_millis(800),
             credential_parameter: None,
+            on_rest: None,
             allow_upgrades: true,
         }
     }

@@ -367,6 +367,7 @@ fn engine_settings(settings: &Settings) -> relais_engine::Settings {
         name_bytes_max: limits.name_bytes_max,
         connections_max: limits.connections_max,
         credential_parameter: Some("token"),
+        on_rest: Some(relais_memory::give_back),
         ..defaults
     }
 }

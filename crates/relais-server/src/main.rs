@@ -21,7 +21,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: relais_memory::Allocator = relais_memory::Allocator;
 
 fn main() -> ExitCode {
     match cli::parse()

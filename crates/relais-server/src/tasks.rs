@@ -41,6 +41,7 @@ fn serve(settings: Settings) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("http")
+        .on_thread_park(relais_memory::give_back)
         .build()
         .map_err(|error| format!("unable to start a runtime; {error}"))?;
     runtime

@@ -144,6 +144,14 @@ async fn persist(apps: Arc<Apps>, clock: Clock, mut stopped: watch::Receiver<boo
     let mut turns = turns(PERSIST);
     while next(&mut turns, &mut stopped).await {
         store_presence(&apps, clock).await;
+        wake_workers();
+    }
+}
+
+/// A worker that nothing wakes would keep what it holds free: this makes it likely that each comes by within a few turns.
+fn wake_workers() {
+    for _ in 0..tokio::runtime::Handle::current().metrics().num_workers() {
+        tokio::spawn(async { relais_memory::give_back() });
     }
 }
 
