@@ -284,6 +284,9 @@ fn secret(settings: &Settings) -> Result<String, BootError> {
 
 fn open_store(settings: &Settings, hub: Arc<Hub>) -> Result<SqliteStore, OpenError> {
     let mut options = SqliteOptions::new(&settings.database);
+    // Two parts for the newest records, one each for the pages of the writer and of the two readers.
+    let part = settings.limits.store_cache_bytes_max / 5;
+    (options.recent_bytes_max, options.page_cache_bytes_max) = (2 * part, part);
     options.retention = Retention {
         window_ms: i64::from(settings.recovery_hours) * 3_600_000,
         room_records_max: u64::from(settings.recovery_records_max),

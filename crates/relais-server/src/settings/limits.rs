@@ -42,6 +42,8 @@ pub struct Limits {
     pub session_rooms_max: usize,
     /// Bytes of the name of an event or namespace.
     pub name_bytes_max: usize,
+    /// Bytes that the store keeps in memory to read from.
+    pub store_cache_bytes_max: usize,
     /// Wrong API keys of one address that cost nothing.
     pub key_guesses_max: u32,
     /// Longest delay of an address that guesses on.
@@ -70,6 +72,7 @@ impl Limits {
             namespaces_max: size("namespaces_max", 1..=128)?,
             session_rooms_max: size("session_rooms_max", 1..=10_000)?,
             name_bytes_max: size("name_bytes_max", 32..=255)?,
+            store_cache_bytes_max: size("store_cache_bytes_max", 5_242_880..=1_099_511_627_776)?,
             key_guesses_max: size("key_guesses_max", 0..=1_000_000)? as u32,
             key_delay_ms_max: raw.number("key_delay_ms_max", 1_000..=3_600_000)?,
         })

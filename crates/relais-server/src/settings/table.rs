@@ -259,6 +259,12 @@ pub const TABLE: &[Row] = &[
         "Longest name of an event or namespace from a client in bytes, 32 to 255",
     ),
     row(
+        "store_cache_bytes_max",
+        &["RELAIS_STORE_CACHE_BYTES_MAX"],
+        "167772160",
+        "Bytes that the store keeps in memory: newest records, and pages of the database, at least 5242880",
+    ),
+    row(
         "key_guesses_max",
         &["RELAIS_KEY_GUESSES_MAX"],
         "5",

@@ -63,6 +63,8 @@ pub struct SqliteOptions {
     pub recent_records_max: usize,
     /// Bytes of the newest records of all tenants in memory, about. Default 64 MiB.
     pub recent_bytes_max: usize,
+    /// Bytes of pages that the writer and each reader keep in memory. Default 32 MiB.
+    pub page_cache_bytes_max: usize,
     /// What is forgotten, and when.
     pub retention: Retention,
 }
@@ -79,6 +81,7 @@ impl SqliteOptions {
             batch_bytes_max: 4 << 20,
             recent_records_max: 10_000,
             recent_bytes_max: 64 << 20,
+            page_cache_bytes_max: 32 << 20,
             retention: Retention::default(),
         }
     }
@@ -111,9 +114,11 @@ impl SqliteStore {
         epochs: EpochSource,
     ) -> Result<Self, OpenError> {
         let (lock, mut connection) = open::writer(&options.path)?;
+        open::set_page_cache(&connection, options.page_cache_bytes_max)
+            .map_err(|error| OpenError::new(&options.path, &error))?;
         let checkpointer = Checkpointer::start(&options.path, &mut connection)?;
         let opened = (lock, connection, checkpointer);
-        let readers = Readers::open(&options.path, options.readers)?;
+        let readers = Readers::open(&options)?;
         let (sender, queue) = mpsc::channel(options.queue_transactions_max.max(1));
         let shared = Arc::new(Shared {
             recents: Recents::new(RecentLimits {

@@ -75,6 +75,12 @@ pub(super) fn beside(path: &Path) -> Result<Connection, OpenError> {
     open().map_err(|error| OpenError::new(path, &error))
 }
 
+/// Bytes of pages that a connection keeps in memory.
+pub(super) fn set_page_cache(connection: &Connection, bytes: usize) -> rusqlite::Result<()> {
+    let kibibytes = (bytes / 1024).max(64);
+    connection.execute_batch(&format!("PRAGMA cache_size = -{kibibytes};"))
+}
+
 fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);

@@ -3,7 +3,6 @@
 //! A question comes in as a closure, its answer goes out through a oneshot channel. Bounded: when every thread
 //! has its fill, the answer is `Overloaded` at once. A question whose asker has gone away is not asked.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use relais_core::ports::StoreError;
@@ -11,7 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::fault::{OpenError, closed};
-use super::open;
+use super::{SqliteOptions, open};
 
 /// Questions that wait for one thread: so many that all clients of a node may come back at once. Each is a few hundred bytes.
 const WAITING_MAX: usize = 8_192;
@@ -25,10 +24,13 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    /// Opens `count` connections to the database at `path`.
-    pub(super) fn open(path: &Path, count: usize) -> Result<Self, OpenError> {
-        let threads = (0..count.max(1)).map(|number| {
+    /// Opens as many connections to the database as the options say.
+    pub(super) fn open(options: &SqliteOptions) -> Result<Self, OpenError> {
+        let path = &options.path;
+        let threads = (0..options.readers.max(1)).map(|number| {
             let connection = open::reader(path)?;
+            open::set_page_cache(&connection, options.page_cache_bytes_max)
+                .map_err(|error| OpenError::new(path, &error))?;
             let (sender, mut questions) = mpsc::channel::<Question>(WAITING_MAX);
             std::thread::Builder::new()
                 .name(format!("store-reader-{number}"))
