@@ -13,8 +13,10 @@ import { POLL, Scene } from './scene.mjs';
 const UNFINISHED = 60;
 /** Wires that are opened side by side. */
 const OPENING = 40;
-/** Enough for every reader to be over both its kernel buffers and its outbox. */
-const FLOOD_MESSAGES = 200;
+/** One in so many of the readers is in the flooded room: the others fill nothing but their place. */
+const FLOODED_ONE_IN = 10;
+/** Enough to be over both kernel buffers, which grow to 4 MiB and more, and the outbox. */
+const FLOOD_MESSAGES = 500;
 const FLOOD_CONTENT = '😀'.repeat(3900);
 
 process.on('message', async (order) => {
@@ -82,10 +84,11 @@ async function hold(scene, room, wires) {
 
 /** Sessions in one room that stop reading. */
 async function flooded(scene, room, count) {
-  const wires = await opened(scene, count, async (wire) => {
-    const token = scene.token({ bams: [room] });
+  const wires = await opened(scene, count, async (wire, n) => {
+    const own = n % FLOODED_ONE_IN === 0 ? room : `quiet-${n % FLOODED_ONE_IN}-${room}`;
+    const token = scene.token({ bams: [own] });
     await scene.connect(wire, { token });
-    await scene.ask(wire, 'join-bam', room);
+    await scene.ask(wire, 'join-bam', own);
     wire.tcp.pause();
   });
   return wires;
@@ -96,8 +99,7 @@ async function opened(scene, count, then = async () => {}) {
   const worker = async () => {
     while (wires.length < count) {
       const wire = await scene.engine();
-      wires.push(wire);
-      await then(wire);
+      await then(wire, wires.push(wire));
     }
   };
   await Promise.all(Array.from({ length: OPENING }, worker));
