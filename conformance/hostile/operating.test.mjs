@@ -13,7 +13,8 @@ const BIN = process.env.RELAIS_BIN;
 const ENDING = 400;
 const CROWD = 1500;
 const ROOMS = 50;
-const BACK_MS = 30000;
+const CROWDS_MAX = 5;
+const SETTLED_MS = 12000;
 
 /** A server and somebody at it. */
 async function stage(t, settings) {
@@ -78,8 +79,8 @@ test(`${ENDING} tokens that end in the same second close their sessions, and hol
   t.diagnostic(`${said} messages meanwhile, the slowest ack ${slowest.toFixed(0)} ms`);
 });
 
-test(`memory is back when a crowd of ${CROWD} has gone`, { timeout: 180000 }, async (t) => {
-  const { server, scene } = await stage(t);
+test(`memory is back when a crowd of ${CROWD} has gone`, { timeout: 240000 }, async (t) => {
+  const { server, scene } = await stage(t, { RELAIS_STORE_CACHE_BYTES_MAX: '5242880' });
   const { pid } = server.program.child;
   const crowd = async () => {
     const all = await sessions(scene, CROWD, (n) => ({ sub: `u${n}`, bams: [n % ROOMS] }));
@@ -91,14 +92,17 @@ test(`memory is back when a crowd of ${CROWD} has gone`, { timeout: 180000 }, as
     return peak;
   };
   const first = await level(pid, { looks: 3 });
-  // What a first crowd leaves is meant to be kept: who was here lately, pages of the store, the program itself.
+  // What crowds leave is meant to be kept: who was here lately, pages of the store, the program itself. All of that has an end: one of
+  // them has to leave next to nothing. What leaks never comes to that.
   await crowd();
-  await new Promise((resolve) => setTimeout(resolve, 15000));
-  const base = await level(pid);
-  const peak = await crowd();
-  let lowest = Infinity;
-  const began = Date.now();
-  await eventually('the memory is back', () => (lowest = Math.min(lowest, resident(pid))) <= base * 1.05, BACK_MS).catch(() => {});
-  t.diagnostic(`${mib(first)} at first, ${mib(base)} after a crowd, ${mib(peak)} with the next, ${mib(lowest)} ${((Date.now() - began) / 1000).toFixed(1)} s after it`);
-  assert.ok(lowest <= base * 1.05, `${mib(base)} before, ${mib(lowest)} at the lowest within ${BACK_MS} ms`);
+  await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
+  let [base, peak, lowest] = [0, 0, Infinity];
+  for (let crowds = 0; crowds < CROWDS_MAX && lowest > base * 1.05; crowds += 1) {
+    base = await level(pid);
+    peak = await crowd();
+    lowest = Infinity;
+    await eventually('the memory is back', () => (lowest = Math.min(lowest, resident(pid))) <= base * 1.05, SETTLED_MS).catch(() => {});
+  }
+  t.diagnostic(`${mib(first)} at first, ${mib(base)} after crowds, ${mib(peak)} with the last, ${mib(lowest)} after it`);
+  assert.ok(lowest <= base * 1.05, `${mib(base)} before, ${mib(lowest)} at the lowest within ${SETTLED_MS} ms`);
 });
