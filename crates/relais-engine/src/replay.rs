@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::delivery::Delivery;
 use crate::log::LogPage;
-use crate::room::{Offset, Room};
+use crate::room::{Offset, Room, Sid};
 use crate::service::{Interval, Resume, Service};
 use crate::session::{Place, Session};
 use crate::socket::Socket;
@@ -53,6 +53,13 @@ impl Replay {
             }
         }
         rooms
+    }
+
+    /// Every room that it hears or has heard, its own included.
+    fn known_rooms(&self, own: &Sid) -> Vec<Room> {
+        let stays = self.intervals.iter().map(|stay| &stay.room);
+        let rooms = self.rooms.iter().chain(stays).cloned();
+        rooms.chain([Room::from(own)]).collect()
     }
 
     /// Enters a room while replaying: from what the shard has applied on. False when there are too many.
@@ -132,7 +139,7 @@ async fn run<S: Service>(session: Rc<Session<S>>) {
         let Some(page) = read(&session).await else {
             return;
         };
-        skip_trimmed(&session, page.trimmed);
+        skip_missing(&session, &page).await;
         for delivery in &page.deliveries {
             if !give(&session, delivery).await {
                 return;
@@ -229,20 +236,33 @@ async fn read<S: Service>(session: &Rc<Session<S>>) -> Option<LogPage> {
     }
 }
 
-/// Records that retention took away before they could be given.
-fn skip_trimmed<S: Service>(session: &Rc<Session<S>>, trimmed: u64) {
+/// Records that retention took away before they could be given, before a page or in the middle of it: skipped, and told if the session
+/// would have been given any of them.
+async fn skip_missing<S: Service>(session: &Rc<Session<S>>, page: &LogPage) {
     let Some(cursor) = cursor(session) else {
         return;
     };
-    // Of a record that was seen in part, the rest is missing too.
-    let from = match cursor.index {
-        Some(_) => cursor.position,
-        None => cursor.position + 1,
+    // Of a record that was seen in part, the rest may be missing too.
+    let after = match cursor.index {
+        Some(_) => cursor.position.saturating_sub(1),
+        None => cursor.position,
     };
-    if trimmed >= from {
-        set_cursor(session, trimmed, None);
-        let service = Arc::clone(&session.connection.shard.service);
-        service.gap(&Socket(Rc::clone(session)), from, trimmed);
+    let begin = page.begins_after(after);
+    if begin > after {
+        set_cursor(session, begin, None);
+    }
+    let Some((from, to)) = page.missing(after) else {
+        return;
+    };
+    let rooms = match &*session.replay.borrow() {
+        Some(replay) => replay.known_rooms(&session.sid),
+        None => return,
+    };
+    let shard = &session.connection.shard;
+    let lost = shard.trimmed(session.scope, &rooms).await;
+    if lost >= from && session.is_open() {
+        let service = Arc::clone(&shard.service);
+        service.gap(&Socket(Rc::clone(session)), from, to.min(lost));
     }
 }
 

@@ -50,6 +50,11 @@ impl<S: Service> Socket<S> {
         self.0.scope()
     }
 
+    /// How many records of its scope are known to its shard and not delivered yet: while there are many, more of them only come later.
+    pub fn lag(&self) -> u64 {
+        self.0.lag()
+    }
+
     /// Its namespace.
     pub fn namespace(&self) -> &str {
         self.0.namespace()

@@ -191,3 +191,23 @@ async fn sessions_on_other_shards_hear_of_their_rooms_their_own_included() {
         assert_eq!(client.text().await, r#"42["msg",4]"#);
     }
 }
+
+#[tokio::test]
+async fn a_shard_that_catches_up_passes_over_what_a_loud_room_has_lost_and_tells_its_members() {
+    let server = Server::start(settings(1)).await;
+    let connect = async |auth: &str| Client::connect(server.address, auth).await.0;
+    let mut listener = connect(r#"{"rooms":["loud"],"recovery":true}"#).await;
+    let mut other = connect(r#"{"rooms":["quiet"],"recovery":true}"#).await;
+    for (number, room) in (1..).zip(["quiet", "loud", "loud", "quiet"]) {
+        server.log.append(event(room, &number.to_string()));
+    }
+    server.log.trim_room("loud", 3);
+    server.append_and_publish("loud", "5");
+    assert_eq!(up_to(&mut other, 4).await, [1, 4]);
+    let gap = listener.text().await;
+    assert!(
+        gap.contains(r#"{"from":2,"to":3,"reason":"trimmed"}"#),
+        "{gap}"
+    );
+    assert_eq!(up_to(&mut listener, 5).await, [5]);
+}

@@ -129,6 +129,28 @@ async fn behind_a_barrier_reading_stops_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn a_client_whose_own_commands_hold_up_the_reading_does_not_miss_its_heartbeat() {
+    let mut small = settings(1);
+    small.held_max = 1;
+    small.ping_interval = Duration::from_millis(100);
+    small.ping_timeout = Duration::from_millis(100);
+    let server = Server::start(small).await;
+    let (mut client, _) = Client::connect(server.address, "{}").await;
+    client.send(r#"420["barrier","gate"]"#).await;
+    client.send(r#"421["now","held"]"#).await;
+    while !matches!(client.next().await, Incoming::Text(text) if text == "2") {}
+    client.send("3").await;
+    // Long after the pong was due, it still lies unread behind what waits.
+    tokio::time::timeout(Duration::from_millis(500), client.text())
+        .await
+        .expect_err("nothing is said, and the connection is there");
+    server.service.release("gate");
+    assert_eq!(client.text().await, r#"430["gate"]"#);
+    assert_eq!(client.text().await, r#"431["held"]"#);
+    assert_eq!(server.engine.stats().heartbeats_missed_total, 0);
+}
+
+#[tokio::test]
 async fn what_a_client_sent_before_it_left_is_still_handled() {
     let server = Server::start(settings(1)).await;
     let (mut client, _) = Client::connect(server.address, "{}").await;

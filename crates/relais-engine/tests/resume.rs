@@ -202,6 +202,47 @@ async fn a_replay_whose_records_were_trimmed_tells_the_gap_and_goes_on() {
     );
 }
 
+/// Six records, of which the loud room has lost its own: 1, 2, 4 and 5.
+fn a_loud_room_loses_its_share(server: &Server) {
+    for (number, room) in (1..).zip(["loud", "loud", "auto", "loud", "loud", "auto"]) {
+        server.append_and_publish(room, &number.to_string());
+    }
+    server.log.trim_room("loud", 5);
+}
+
+#[tokio::test]
+async fn who_was_not_in_the_room_that_lost_records_is_told_of_no_gap() {
+    let server = Server::start(settings(1)).await;
+    let (client, answer) = fresh(&server).await;
+    drop(client);
+    a_loud_room_loses_its_share(&server);
+    let auth = resume(&answer["pid"], "1.0");
+    let (mut client, _) = Client::connect(server.address, &auth).await;
+    assert_eq!(
+        replayed(&mut client).await,
+        [r#"42["msg","3","1.3"]"#, r#"42["msg","6","1.6"]"#]
+    );
+}
+
+#[tokio::test]
+async fn who_was_in_it_is_told_also_of_what_is_missing_between_others() {
+    let server = Server::start(settings(1)).await;
+    let (client, answer) = fresh(&server).await;
+    drop(client);
+    let sid = answer["pid"].as_str().unwrap();
+    server.service.keep_stay(sid, stay("loud", 0, None));
+    a_loud_room_loses_its_share(&server);
+    let auth = resume(&answer["pid"], "1.3.0");
+    let (mut client, _) = Client::connect(server.address, &auth).await;
+    assert_eq!(
+        replayed(&mut client).await,
+        [
+            r#"42["gap",{"from":4,"to":5,"reason":"trimmed"},"1.3.0"]"#,
+            r#"42["msg","6","1.6"]"#
+        ]
+    );
+}
+
 #[tokio::test]
 async fn a_place_that_the_log_does_not_know_is_told_as_a_gap() {
     let server = Server::start(settings(1)).await;

@@ -1,6 +1,7 @@
 //! What a connection does when one of its deadlines is due.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -10,6 +11,21 @@ use crate::endpoint::Wire;
 use crate::frame;
 use crate::service::Service;
 use crate::shard::Deadline;
+
+/// A shard that is later than this had no time to read, so that silence says nothing about the client.
+const LATE: Duration = Duration::from_millis(500);
+
+/// When a client is judged that could not be judged fairly.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The time from which a client's time runs: what was planned, or now if the shard comes too late.
+fn fair(planned: Instant) -> Instant {
+    let now = Instant::now();
+    match now.saturating_duration_since(planned) > LATE {
+        true => now,
+        false => planned,
+    }
+}
 
 impl<S: Service> Connection<S> {
     /// A deadline that was planned for `planned` is due.
@@ -35,11 +51,15 @@ impl<S: Service> Connection<S> {
             Wire::WebSocket => frame::ping(),
         });
         let timeout = self.shard.settings().ping_timeout;
-        self.shard.at(planned + timeout, self.id, Deadline::Pong);
+        self.shard
+            .at(fair(planned) + timeout, self.id, Deadline::Pong);
     }
 
     fn check_pong(self: &Rc<Self>, planned: Instant) {
         if self.awaits_pong.get() {
+            if self.is_unheard() || fair(planned) != planned {
+                return self.shard.after(AGAIN, self.id, Deadline::Pong);
+            }
             self.shard.stats.heartbeats_missed_total.add(1);
             self.end_sessions(Reason::Heartbeat);
             self.vanish();
@@ -49,6 +69,11 @@ impl<S: Service> Connection<S> {
         let next = planned + settings.ping_interval;
         let next = next.checked_sub(settings.ping_timeout).unwrap_or(next);
         self.shard.at(next, self.id, Deadline::Ping);
+    }
+
+    /// Whether it is we who did not listen: what the client has sent was not read, for its own commands hold up the reading.
+    fn is_unheard(&self) -> bool {
+        self.is_gate_closed()
     }
 
     /// A connection that never asks for a namespace is of no use.

@@ -1,19 +1,23 @@
 //! A shard that has missed something reads the log from where it was, in order, until it has what it has seen announced.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::scope::{ScopeHub, Verdict};
 use crate::log::LogPage;
 use crate::replay::{RETRY_MAX, RETRY_MIN};
-use crate::room::{Position, Scope};
+use crate::room::{Position, Room, Scope, Sid};
 use crate::service::Service;
-use crate::session::Session;
+use crate::session::{Place, Session};
 use crate::shard::Shard;
 use crate::socket::Socket;
 
 /// Records of one page.
 const PAGE_RECORDS: u32 = 256;
+
+/// By session, the newest position that was taken away from what it hears.
+type Losses = HashMap<Sid, u64>;
 
 /// What a page led to.
 enum Progress {
@@ -66,21 +70,21 @@ impl<S: Service> Shard<S> {
         }
     }
 
-    /// Applies a page. What was trimmed before it could be read is told to everyone it may concern.
-    fn apply_page(self: &Rc<Self>, scope: Scope, page: &LogPage) -> Progress {
-        self.skip_trimmed(scope, page.trimmed);
-        let mut scopes = self.hub.borrow_mut();
-        let Some(hub) = scopes.get_mut(&scope) else {
-            return Progress::Over;
-        };
+    /// Applies a page. What was trimmed before it could be read, or in the middle of it, is told to everyone whom it concerns.
+    fn apply_page(self: &Rc<Self>, scope: Scope, page: &LogPage, losses: &Losses) -> Progress {
+        self.skip_trimmed(scope, page.trimmed, None, losses);
         for delivery in &page.deliveries {
+            if let Some(position) = delivery.position() {
+                self.skip_trimmed(scope, position.position - 1, Some(position.epoch), losses);
+            }
+            let mut scopes = self.hub.borrow_mut();
+            let Some(hub) = scopes.get_mut(&scope) else {
+                return Progress::Over;
+            };
             match hub.judge_page(delivery.position()) {
                 Verdict::Apply => self.apply(hub, delivery),
                 Verdict::Drop => {}
-                Verdict::Read => {
-                    tracing::error!(scope = scope.0, "a page of the log has a hole");
-                    return Progress::Nothing;
-                }
+                Verdict::Read => return Progress::Nothing,
                 Verdict::NewEpoch => {
                     hub.end_reading();
                     drop(scopes);
@@ -89,6 +93,10 @@ impl<S: Service> Shard<S> {
                 }
             }
         }
+        let mut scopes = self.hub.borrow_mut();
+        let Some(hub) = scopes.get_mut(&scope) else {
+            return Progress::Over;
+        };
         if !hub.is_behind() {
             hub.end_reading();
             if hub.is_idle() {
@@ -103,14 +111,23 @@ impl<S: Service> Shard<S> {
         }
     }
 
-    fn skip_trimmed(self: &Rc<Self>, scope: Scope, trimmed: u64) {
+    /// Takes everything up to `trimmed` as applied, if it is of the log's present life.
+    fn skip_trimmed(
+        self: &Rc<Self>,
+        scope: Scope,
+        trimmed: u64,
+        epoch: Option<u32>,
+        losses: &Losses,
+    ) {
         let mut members: Vec<Rc<Session<S>>> = Vec::new();
         let from = {
             let mut scopes = self.hub.borrow_mut();
             let Some(hub) = scopes.get_mut(&scope) else {
                 return;
             };
-            let Some(applied) = hub.applied().filter(|applied| applied.position < trimmed) else {
+            let Some(applied) = hub.applied().filter(|applied| {
+                applied.position < trimmed && epoch.is_none_or(|epoch| epoch == applied.epoch)
+            }) else {
                 return;
             };
             members.extend(hub.members.all().cloned());
@@ -128,9 +145,52 @@ impl<S: Service> Shard<S> {
             applied.position + 1
         };
         for session in members {
-            self.service.gap(&Socket(session), from, trimmed);
+            // Who came while the log was asked may have lost anything.
+            let lost = losses.get(&session.sid).copied().unwrap_or(u64::MAX);
+            if lost >= from {
+                self.service.gap(&Socket(session), from, trimmed.min(lost));
+            }
         }
     }
+
+    /// Up to where each member has lost what it would have heard, if anything is missing in a page.
+    async fn losses(&self, scope: Scope, page: &LogPage) -> Losses {
+        let mut losses = Losses::new();
+        if page.missing(self.applied(scope)).is_none() {
+            return losses;
+        }
+        let members: Vec<(Sid, Vec<Room>)> = match self.hub.borrow().get(&scope) {
+            Some(hub) => hub
+                .members
+                .all()
+                .filter_map(|session| match session.place.get() {
+                    Place::Member(id) => Some((session.sid.clone(), hub.members.rooms_of(id))),
+                    Place::Out | Place::Replaying => None,
+                })
+                .collect(),
+            None => Vec::new(),
+        };
+        for (sid, rooms) in members {
+            losses.insert(sid, self.trimmed(scope, &rooms).await);
+        }
+        losses
+    }
+
+    /// The newest position that was taken away from what is heard in these rooms. If the log cannot say it, it may be everything.
+    pub(crate) async fn trimmed(&self, scope: Scope, rooms: &[Room]) -> u64 {
+        match self.log.trimmed(scope, rooms).await {
+            Ok(trimmed) => trimmed,
+            Err(error) => {
+                tracing::warn!(%error, "unable to tell whom a gap concerns; it is told to everybody");
+                u64::MAX
+            }
+        }
+    }
+}
+
+async fn apply<S: Service>(shard: &Rc<Shard<S>>, scope: Scope, page: &LogPage) -> Progress {
+    let losses = shard.losses(scope, page).await;
+    shard.apply_page(scope, page, &losses)
 }
 
 async fn catch_up<S: Service>(shard: Rc<Shard<S>>, scope: Scope) {
@@ -138,7 +198,7 @@ async fn catch_up<S: Service>(shard: Rc<Shard<S>>, scope: Scope) {
     loop {
         let after = shard.applied(scope);
         match shard.log.read(scope, after, PAGE_RECORDS).await {
-            Ok(page) => match shard.apply_page(scope, &page) {
+            Ok(page) => match apply(&shard, scope, &page).await {
                 Progress::CaughtUp | Progress::Over => return,
                 Progress::More => {
                     pause = RETRY_MIN;

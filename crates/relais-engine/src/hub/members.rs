@@ -157,6 +157,17 @@ impl<M> Members<M> {
         }
     }
 
+    /// The rooms of a member, its own included.
+    pub(crate) fn rooms_of(&self, id: MemberId) -> Vec<Room> {
+        let slot = self.slots.get(id.0 as usize).and_then(Option::as_ref);
+        let Some(slot) = slot else {
+            return Vec::new();
+        };
+        let stays = slot.stays.iter();
+        let rooms = stays.map(|(room, _)| self.rooms[*room as usize].name.clone());
+        rooms.chain([slot.own.clone()]).collect()
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &M> {
         self.slots.iter().flatten().map(|slot| &slot.member)
     }

@@ -165,6 +165,12 @@ impl<M: Clone> ScopeHub<M> {
             .is_some_and(|applied| applied.position < self.seen)
     }
 
+    /// How many records that are known of were not applied yet.
+    pub(crate) fn lag(&self) -> u64 {
+        let applied = self.applied.map_or(u64::MAX, |applied| applied.position);
+        self.seen.saturating_sub(applied)
+    }
+
     /// Marks a read as begun; where from.
     pub(crate) fn begin_reading(&mut self) -> Option<u64> {
         if self.reading {

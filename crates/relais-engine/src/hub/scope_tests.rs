@@ -182,3 +182,13 @@ fn an_older_epoch_is_dropped_and_a_newer_one_is_told() {
         Verdict::NewEpoch
     );
 }
+
+#[test]
+fn the_lag_is_what_is_known_of_and_not_applied() {
+    let mut bench = Bench::new(10);
+    assert_eq!(bench.hub.lag(), 0);
+    assert_eq!(bench.hub.judge(Some(at(15))), Verdict::Read);
+    assert_eq!(bench.hub.lag(), 5);
+    bench.apply(&record(11));
+    assert_eq!(bench.hub.lag(), 4);
+}

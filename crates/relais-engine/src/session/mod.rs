@@ -97,6 +97,11 @@ impl<S: Service> Session<S> {
         }
     }
 
+    pub(crate) fn lag(&self) -> u64 {
+        let hub = self.connection.shard.hub.borrow();
+        hub.get(&self.scope).map_or(0, |hub| hub.lag())
+    }
+
     pub(crate) fn publish(&self, delivery: Arc<Delivery>) {
         let shard = &self.connection.shard;
         if delivery.position().is_none() {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use relais_engine::{Delivery, Log, LogError, LogPage, OutEvent, Position, Scope};
+use relais_engine::{Delivery, Log, LogError, LogPage, OutEvent, Position, Room, Scope};
 
 use super::SCOPE;
 
@@ -12,6 +12,8 @@ use super::SCOPE;
 pub struct MemoryLog {
     records: Mutex<Vec<Arc<Delivery>>>,
     trimmed: AtomicU64,
+    /// Rooms of which everything up to a position was taken away, newer records of other rooms between.
+    crowded: Mutex<Vec<(Room, u64)>>,
     failures: AtomicU64,
     pub reads: AtomicU64,
 }
@@ -37,6 +39,23 @@ impl MemoryLog {
 
     pub fn trim(&self, up_to: u64) {
         self.trimmed.store(up_to, Ordering::SeqCst);
+    }
+
+    /// Takes away one room's records up to a position, and leaves those of others.
+    pub fn trim_room(&self, room: &str, up_to: u64) {
+        self.crowded.lock().unwrap().push((Room::from(room), up_to));
+    }
+
+    fn is_trimmed(&self, delivery: &Delivery) -> bool {
+        let position = delivery.position().unwrap().position;
+        let crowded = self.crowded.lock().unwrap();
+        let mut gone = crowded.iter().filter(|(_, up_to)| position <= *up_to);
+        gone.any(|(room, _)| {
+            delivery
+                .events()
+                .iter()
+                .any(|event| event.to.contains(room))
+        })
     }
 
     /// The next reads fail.
@@ -69,10 +88,19 @@ impl Log for MemoryLog {
         let trimmed = self.trimmed.load(Ordering::SeqCst);
         let from = usize::try_from(after.max(trimmed)).unwrap();
         let records = self.records.lock().unwrap();
-        let page = records.iter().skip(from).take(limit as usize);
+        let left = records.iter().skip(from).filter(|r| !self.is_trimmed(r));
+        let page: Vec<_> = left.take(limit as usize).cloned().collect();
+        let first = page.first().map(|first| first.position().unwrap().position);
         Ok(LogPage {
-            deliveries: page.cloned().collect(),
-            trimmed,
+            trimmed: first.map_or(trimmed, |first| first - 1),
+            deliveries: page,
         })
+    }
+
+    async fn trimmed(&self, _scope: Scope, rooms: &[Room]) -> Result<u64, LogError> {
+        let crowded = self.crowded.lock().unwrap();
+        let ours = crowded.iter().filter(|(room, _)| rooms.contains(room));
+        let all = self.trimmed.load(Ordering::SeqCst);
+        Ok(ours.map(|(_, up_to)| *up_to).max().unwrap_or(0).max(all))
     }
 }
