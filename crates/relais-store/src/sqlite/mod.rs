@@ -6,6 +6,7 @@
 
 mod batch;
 mod checkpoint;
+mod door;
 mod fault;
 mod heads;
 mod keys;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use relais_core::ids::{TenantKey, Timestamp};
@@ -36,6 +38,7 @@ pub use fault::OpenError;
 use crate::EpochSource;
 use crate::retention::{Alive, Retained, Retention};
 use checkpoint::Checkpointer;
+use door::Door;
 use fault::{closed, failed, store_error};
 
 use heads::TenantLog;
@@ -55,6 +58,9 @@ pub struct SqliteOptions {
     pub queue_transactions_max: usize,
     /// Bytes of the transactions that wait, about. Default 64 MiB.
     pub queue_bytes_max: usize,
+    /// How long a transaction may have to wait for the writer: more than are committed in that time are refused as `Overloaded`
+    /// while the writer is behind. Default 500 ms.
+    pub queue_wait_max: Duration,
     /// Transactions that are committed together. Default 1,024.
     pub batch_transactions_max: usize,
     /// Bytes that are committed together, about. Default 4 MiB.
@@ -77,6 +83,7 @@ impl SqliteOptions {
             readers: 2,
             queue_transactions_max: 16_384,
             queue_bytes_max: 64 << 20,
+            queue_wait_max: Duration::from_millis(500),
             batch_transactions_max: 1_024,
             batch_bytes_max: 4 << 20,
             recent_records_max: 10_000,
@@ -127,6 +134,7 @@ impl SqliteStore {
                 bytes_max: options.recent_bytes_max,
             }),
             queued_bytes: AtomicUsize::new(0),
+            door: Door::new(options.queue_wait_max),
             failing: AtomicBool::new(false),
         });
         let limits = BatchLimits {
@@ -165,7 +173,18 @@ impl SqliteStore {
             total.records += done.records;
             total.stays += done.stays;
         }
+        self.let_go().await?;
         Ok(total)
+    }
+
+    /// Forgets tenants whose handles are held by nobody; they are read again when somebody asks.
+    async fn let_go(&self) -> Result<(), StoreError> {
+        held(&self.tenants).retain(|_, tenant| Arc::strong_count(tenant) > 1);
+        trim::aside(&self.inner, |writer| {
+            writer.let_go();
+            Ok(())
+        })
+        .await
     }
 
     /// Finishes what is queued, checkpoints and lets go of the database. What comes later is refused as `Unavailable`.

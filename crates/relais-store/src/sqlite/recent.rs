@@ -79,6 +79,11 @@ impl Recents {
         all.shrink(tenant, &self.limits);
     }
 
+    /// Forgets a tenant.
+    pub(super) fn end(&self, tenant: i64) {
+        self.held().remove(tenant);
+    }
+
     /// Adds what was committed right after the newest record.
     pub(super) fn push(
         &self,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use relais_core::event::Message;
@@ -41,6 +42,10 @@ impl SqliteTenant {
             metrics::counter!("relais_store_overloaded_total").increment(1);
             error
         };
+        let waiting = self.inner.queue.max_capacity() - self.inner.queue.capacity();
+        if !self.inner.shared.door.lets_in(waiting) {
+            return Err(refuse(StoreError::Overloaded));
+        }
         // A single transaction always fits, however large it is.
         if before > 0 && before + bytes > self.inner.queue_bytes_max {
             return Err(refuse(StoreError::Overloaded));
@@ -50,6 +55,7 @@ impl SqliteTenant {
             tenant: self.log.clone(),
             prepared,
             bytes,
+            queued_at: Instant::now(),
             reply,
         };
         use tokio::sync::mpsc::error::TrySendError;

@@ -20,6 +20,7 @@ use tracing::{error, warn};
 
 use super::batch::{Applied, Batch, committed};
 use super::checkpoint::Checkpointer;
+use super::door::Door;
 use super::fault::{failed, store_error};
 use super::heads::{Places, TenantLog};
 use super::keys::Keys;
@@ -34,6 +35,7 @@ pub(super) struct Commit {
     pub(super) tenant: Arc<TenantLog>,
     pub(super) prepared: Prepared,
     pub(super) bytes: usize,
+    pub(super) queued_at: Instant,
     pub(super) reply: oneshot::Sender<Result<Committed, CommitError>>,
 }
 
@@ -56,6 +58,8 @@ pub(super) struct Shared {
     pub(super) recents: Recents,
     /// Bytes of the transactions that wait.
     pub(super) queued_bytes: AtomicUsize,
+    /// Lets in what can be committed in time.
+    pub(super) door: Door,
     /// Whether the last attempt to write failed; a probe finds out whether it has healed.
     pub(super) failing: AtomicBool,
 }
@@ -77,7 +81,7 @@ pub(super) struct Writer {
     checkpointer: Checkpointer,
     places: Places,
     keys: Keys,
-    /// Every tenant that was used since the start, so that its head exists once.
+    /// Every tenant that somebody holds, so that its head exists once.
     tenants: HashMap<TenantKey, Arc<TenantLog>>,
     /// Logs whose end must be read again before anything is written to them.
     unsure: Vec<Arc<TenantLog>>,
@@ -117,15 +121,19 @@ impl Writer {
     /// Works until every sender is gone or it is asked to close; then checkpoints.
     pub(super) fn run(mut self) {
         while let Some(job) = self.queue.blocking_recv() {
+            self.shared.door.begin();
             let (commits, other) = self.gather(job);
-            if !commits.is_empty() {
+            if let Some(oldest) = commits.first() {
+                let (count, waited) = (commits.len(), oldest.queued_at.elapsed());
                 self.commit(commits);
+                self.shared.door.end(count, waited);
             }
             match other {
                 Some(Job::Aside(work)) => work(&mut self),
                 Some(Job::Close) => self.queue.close(),
                 Some(Job::Commit(_)) | None => {}
             }
+            self.shared.door.rest();
         }
         let Self {
             connection,
@@ -394,6 +402,19 @@ impl Writer {
             self.begin(&tenant)?;
         }
         Ok(tenant)
+    }
+
+    /// Forgets logs that nobody but this thread holds: no handle, and no transaction that waits. Nobody else can take one meanwhile, so a
+    /// head still exists once.
+    pub(super) fn let_go(&mut self) {
+        let recents = &self.shared.recents;
+        self.tenants.retain(|_, tenant| {
+            let is_held = Arc::strong_count(tenant) > 1;
+            if !is_held {
+                recents.end(tenant.id);
+            }
+            is_held
+        });
     }
 
     /// A write that changes nothing: whether the disk takes one.

@@ -29,6 +29,7 @@ fn stage() -> Stage {
     let shared = Arc::new(Shared {
         recents: Recents::new(limits),
         queued_bytes: AtomicUsize::new(0),
+        door: Door::new(std::time::Duration::from_millis(500)),
         failing: AtomicBool::new(false),
     });
     let recorder = Arc::new(Recorder::default());
@@ -56,6 +57,7 @@ impl Stage {
                 tenant: self.tenant.clone(),
                 prepared: Prepared::new(build::send(message)).expect("JSON"),
                 bytes: 0,
+                queued_at: Instant::now(),
                 reply: oneshot::channel().0,
             }
         };
@@ -188,4 +190,36 @@ fn a_batch_of_which_many_are_refused_is_said_once_and_the_others_are_committed()
     tracing::subscriber::with_default(lines.clone(), || stage.writer.commit(commits));
     assert_eq!(stage.tenant.head().position, Position(21));
     assert_eq!(lines.0.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_log_that_nobody_holds_is_let_go_and_read_again_where_it_was() {
+    let mut stage = stage();
+    stage.writer.commit(stage.sends(0..3));
+    stage.writer.let_go();
+    assert_eq!(stage.writer.tenants.len(), 1, "a handle holds it");
+    let id = stage.tenant.id;
+    // Only a transaction that waits is left of it.
+    let waiting = stage.sends(3..4);
+    stage.tenant = Arc::new(
+        TenantLog::load(&stage.writer.connection, &build::tenant("other"), || {
+            Epoch(1)
+        })
+        .expect("another"),
+    );
+    stage.writer.let_go();
+    assert_eq!(stage.writer.tenants.len(), 1, "what waits holds it");
+    stage.writer.commit(waiting);
+    stage.writer.let_go();
+    assert_eq!(stage.writer.tenants.len(), 0);
+    assert!(!stage.writer.shared.recents.has(id));
+    let epochs: EpochSource = Arc::new(|| Epoch(2));
+    let again = stage.writer.tenant(&build::tenant("one"), &epochs, true);
+    let again = again.expect("a tenant");
+    assert_eq!(
+        (again.head().position, again.epoch),
+        (Position(4), Epoch(1))
+    );
+    let page = stage.writer.shared.recents.page(id, Position(0), 100);
+    assert_eq!(page.map(|page| page.len()), Some(4));
 }
