@@ -133,9 +133,12 @@ pub struct Error {
     pub code: Code,
     /// A sentence such as "unable to join room; not a member". It never holds a secret or another tenant's data.
     pub message: String,
-    /// For [`Code::RateLimited`]: when to try again, in milliseconds.
+    /// For [`Code::RateLimited`] and [`Code::Overloaded`]: when to try again, in milliseconds.
     pub retry_after_ms: Option<u64>,
 }
+
+/// When to try again what an overloaded server refused: about twice as long as it lets work wait.
+const OVERLOADED_RETRY_MS: u64 = 1_000;
 
 impl Error {
     /// An error with its sentence.
@@ -143,7 +146,7 @@ impl Error {
         Self {
             code,
             message: message.into(),
-            retry_after_ms: None,
+            retry_after_ms: (code == Code::Overloaded).then_some(OVERLOADED_RETRY_MS),
         }
     }
 

@@ -63,6 +63,11 @@ struct Tokens {
 }
 
 impl Tokens {
+    /// Gives one token back.
+    fn give_back(&mut self, rate: &Rate) {
+        self.full_at_us = self.full_at_us.saturating_sub(rate.token_us());
+    }
+
     /// Takes one token, or says in how many milliseconds there will be one.
     fn take(&mut self, rate: &Rate, now: Monotonic) -> Result<(), u64> {
         let now_us = now.0.saturating_mul(1_000);
@@ -131,6 +136,14 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         taken
     }
 
+    /// Gives one token back that was taken; the bucket of a key that is forgotten is full anyway.
+    pub fn give_back(&mut self, key: &K, rate: &Rate) {
+        let known = self.recent.get_mut(key).or(self.older.get_mut(key));
+        if let Some(tokens) = known {
+            tokens.give_back(rate);
+        }
+    }
+
     /// How many buckets there are.
     pub fn len(&self) -> usize {
         self.recent.len() + self.older.len()
@@ -196,6 +209,12 @@ impl ConnectionLimiter {
         let key = network(address);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         buckets.take(&key, &self.rate, now)
+    }
+
+    /// The connection was none that counts: a session has come back over it.
+    pub fn give_back(&self, address: IpAddr) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.give_back(&network(address), &self.rate);
     }
 }
 
@@ -266,6 +285,20 @@ mod tests {
         assert!(take("2001:db8:0:1::1").is_ok());
         assert!(take("10.0.0.1").is_ok());
         assert!(take("::ffff:10.0.0.1").is_err());
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again_and_never_makes_more_than_a_full_bucket() {
+        let limiter = ConnectionLimiter::new(Rate::new(2, 60_000));
+        let (address, now) = ("10.0.0.1".parse().unwrap(), Monotonic(0));
+        assert_eq!(limiter.take(address, now), Ok(()));
+        assert_eq!(limiter.take(address, now), Ok(()));
+        assert!(limiter.take(address, now).is_err());
+        limiter.give_back(address);
+        assert_eq!(limiter.take(address, now), Ok(()));
+        (0..9).for_each(|_| limiter.give_back(address));
+        let taken = (0..9).filter(|_| limiter.take(address, now).is_ok());
+        assert_eq!(taken.count(), 2);
     }
 
     #[test]

@@ -41,6 +41,14 @@ impl Dispatcher {
         self.open(tenant, now).await.map(|_| ())
     }
 
+    /// Whether a tenant is in use, so that [`Dispatcher::prepare`] has nothing to do. It stays in use for a while.
+    pub fn is_prepared(&self, tenant: &TenantKey, now: Moment) -> bool {
+        let tenant = self.in_use(tenant);
+        tenant
+            .inspect(|tenant| tenant.touch(now.monotonic))
+            .is_some()
+    }
+
     /// A new session. Call it once the hub has it, with the rooms it is in from the start; then nothing that is told of
     /// others from now on is missed. Out comes the end of the log, for the session's first offset.
     pub async fn connect(

@@ -48,7 +48,7 @@ pub use http::{Auth, Match, Parameters, Route, Routes};
 pub use identity::{CLAIMED_ROOMS_MAX, IdentityRules, NAME_CHARS_MAX};
 pub use mistake::{Mistake, Mistakes};
 pub use request::{Answer, Request};
-pub use rooms::{Automatic, JoinPolicy, ROOM_BYTES_MAX, RoomKind, Rooms};
+pub use rooms::{Automatic, JoinPolicy, MEMBER_ROOMS_MAX, ROOM_BYTES_MAX, RoomKind, Rooms};
 pub use rule::Rule;
 pub use schema::{Field, Fields};
 pub use server::{On, ServerEvent, ServerEvents, WIRE_EVENTS_MAX, WireEvent, WireEvents};

@@ -9,6 +9,9 @@ use super::reader::Table;
 use crate::command::Identity;
 use crate::ids::RoomKey;
 
+/// Kept memberships whose rooms one session joins at once.
+pub const MEMBER_ROOMS_MAX: usize = 1_024;
+
 /// Bytes that the name or id of a room may have.
 pub const ROOM_BYTES_MAX: usize = 255;
 
@@ -129,7 +132,8 @@ impl Rooms {
         })
     }
 
-    /// The rooms that a new session joins at once. `memberships` are those that the server keeps for the user.
+    /// The rooms that a new session joins at once. `memberships` are those that the server keeps for the user, the latest last: of these
+    /// at most [`MEMBER_ROOMS_MAX`], the latest, are joined so; a session may join others itself.
     pub fn automatic(
         &self,
         tenant: &str,
@@ -137,6 +141,7 @@ impl Rooms {
         memberships: &[RoomKey],
     ) -> Vec<RoomKey> {
         let mut rooms: Vec<RoomKey> = Vec::new();
+        let mut left = MEMBER_ROOMS_MAX;
         for kind in &self.0 {
             let of_kind = |room: &&RoomKey| room.kind == kind.kind;
             match kind.automatic {
@@ -147,7 +152,10 @@ impl Rooms {
                     rooms.push(RoomKey::new(kind.kind.clone(), id));
                 }
                 Some(Automatic::Member) => {
-                    rooms.extend(memberships.iter().filter(of_kind).cloned());
+                    let before = rooms.len();
+                    let latest = memberships.iter().rev().filter(of_kind).take(left);
+                    rooms.extend(latest.cloned());
+                    left -= rooms.len() - before;
                 }
                 Some(Automatic::Claim) => {
                     rooms.extend(identity.claimed_rooms.iter().filter(of_kind).cloned());

@@ -2,7 +2,7 @@
 
 use relais_core::error::{Code, Error};
 use relais_core::ids::{RoomKey, Timestamp};
-use relais_core::vocabulary::App;
+use relais_core::vocabulary::{App, MEMBER_ROOMS_MAX};
 use serde_json::{Value, json};
 
 use super::app;
@@ -102,6 +102,17 @@ fn followers_join_what_they_follow_at_once() {
         stories.automatic_rooms(&tenant, &identity, &follows),
         follows
     );
+}
+
+#[test]
+fn who_is_a_member_of_very_many_rooms_joins_the_latest_at_once() {
+    let stories = app("stories");
+    let (tenant, identity) = prove(&stories, json!({ "id": 3 })).unwrap();
+    let follows: Vec<_> = (0..5_000)
+        .map(|id| RoomKey::new("author", format!("{id:04}")))
+        .collect();
+    let joined = stories.automatic_rooms(&tenant, &identity, &follows);
+    assert_eq!(joined, follows[5_000 - MEMBER_ROOMS_MAX..]);
 }
 
 #[test]

@@ -54,6 +54,9 @@ pub struct Rules {
     /// The same for those who were online when the process started: 8,000 ms, more than the 5 s that stock clients
     /// wait at most between two attempts.
     pub restored_grace_ms: u64,
+    /// The same for those whom the server sent away because it stops: 60,000 ms, more than a drain may take. They are taken up again by
+    /// the next process.
+    pub sent_grace_ms: u64,
     /// Latest transitions kept for sessions that come back: 8,192. When they are over, the oldest is forgotten.
     pub past_max: usize,
     /// Departed sessions that are remembered: 16,384. The same.
@@ -68,6 +71,7 @@ impl Default for Rules {
             contacts: Contacts::default(),
             grace_ms: 5_000,
             restored_grace_ms: 8_000,
+            sent_grace_ms: 60_000,
             past_max: 8_192,
             departed_max: 16_384,
         }
@@ -81,6 +85,8 @@ pub enum Departure {
     Clean,
     /// The transport broke: the device counts until the grace is over.
     Lost,
+    /// The server sent it away because it stops, and it will be back: the device counts until the end of the process.
+    Sent,
     /// The client fell silent; the heartbeat was its grace. The session can still be resumed.
     Silent,
 }
@@ -186,9 +192,13 @@ impl Roster {
             entry.last_seen = now.wall;
         }
         let told = match departure {
-            Departure::Lost => {
+            Departure::Lost | Departure::Sent => {
                 if device.state == State::Connected {
-                    let until = now.monotonic.plus(self.rules.grace_ms);
+                    let grace_ms = match departure {
+                        Departure::Sent => self.rules.sent_grace_ms,
+                        _ => self.rules.grace_ms,
+                    };
+                    let until = now.monotonic.plus(grace_ms);
                     device.state = State::Grace { until };
                     device.lost_at = now.monotonic;
                     self.deadlines.insert((until, place));

@@ -303,7 +303,7 @@ impl World {
     fn model_depart(&mut self, user: usize, device: usize, departure: Departure) {
         let until = self.now + self.rules.grace_ms;
         match departure {
-            Departure::Lost => {
+            Departure::Lost | Departure::Sent => {
                 if let Some(thing) = self.thing(user, device) {
                     thing.grace_until.get_or_insert(until);
                 }

@@ -127,6 +127,20 @@ fn offline_tells_when_the_user_was_last_seen_not_when_the_grace_was_over() {
 }
 
 #[test]
+fn whom_a_stopping_server_sends_away_is_not_told_as_gone_and_is_stored_as_here() {
+    let mut roster = roster(Contacts::Tenant);
+    roster.arrive(arrival("alice", "a1"), at(0));
+    let told = roster.depart(&sid("a1"), 1, Departure::Sent, at(100));
+    assert_eq!(told, Some(vec![]));
+    assert!(roster.tick(at(40_000)).is_empty());
+    let stored = roster.take_unsaved(9);
+    assert!(stored.iter().all(|presence| presence.online));
+    assert_eq!(stored.len(), 1);
+    // The server did not stop after all, and she did not come back.
+    assert_eq!(roster.tick(at(60_100)).len(), 3);
+}
+
+#[test]
 fn a_user_without_a_room_has_no_contacts_to_tell() {
     let mut roster = roster(Contacts::Rooms);
     let nowhere = Arrival {
