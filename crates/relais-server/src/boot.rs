@@ -17,7 +17,7 @@ use relais_core::dispatch::{Dispatcher, Ports};
 use relais_core::ids::Epoch;
 use relais_core::limit::{ConnectionLimiter, Rate, UserLimiter};
 use relais_core::ports::{Fanout, Sessions, Store, StoreError};
-use relais_core::vocabulary::{App, CLAIMED_ROOMS_MAX};
+use relais_core::vocabulary::{App, CLAIMED_ROOMS_MAX, MEMBER_ROOMS_MAX};
 use relais_engine::{AcceptLimits, EngineHandle, Listener, StartError};
 use relais_store::retention::Retention;
 use relais_store::sqlite::{OpenError, SqliteOptions, SqliteStore};
@@ -79,11 +79,15 @@ pub enum BootError {
     },
 }
 
-/// Rooms of a session in the engine: those that the core lets it join, those that its token may name, and the tenant's, its user's and
-/// its role's. The core alone refuses a room; one that only the engine refused would be silent to a client that was told it is in.
+/// Rooms of a session in the engine: those that the core lets it join, those that its token may name, those that it is a member of, and
+/// the tenant's, its user's and its role's. The core alone refuses a room; one that only the engine refused would be silent to a client
+/// that was told it is in.
 fn engine_rooms_max(settings: &Settings) -> usize {
-    settings.limits.session_rooms_max + CLAIMED_ROOMS_MAX + 3
+    settings.limits.session_rooms_max + CLAIMED_ROOMS_MAX + MEMBER_ROOMS_MAX + 3
 }
+
+/// Files that are not connections of clients: the store, the log, HTTP requests under way.
+const FILES_KEPT: u64 = 256;
 
 /// Runs until a stop signal has been carried out.
 pub async fn serve(settings: Settings) -> Result<(), BootError> {
@@ -155,7 +159,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
         generations: AtomicU64::new(1),
     });
     let prometheus = PrometheusBuilder::new().install_recorder()?;
-    let engine = EngineHandle::start(engine_settings(&settings), service, scopes)?;
+    let engine = EngineHandle::start(engine_settings(&settings), service, scopes.clone())?;
     hub.set_engine(engine.clone());
     if settings.is_development() {
         demo::seed(&apps, clock).await;
@@ -173,7 +177,14 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
         draining: Default::default(),
         metrics_open: settings.is_loopback(),
     });
-    let upkeep = Upkeep::start(apps.clone(), store.clone(), engine.clone(), expiries, clock);
+    let upkeep = Upkeep::start(
+        apps.clone(),
+        store.clone(),
+        engine.clone(),
+        scopes,
+        expiries,
+        clock,
+    );
     banner::print(&apps, address, web.development_secret.as_deref(), clock);
     Ok(Running {
         settings,
@@ -344,6 +355,20 @@ fn accept_limits(settings: &Settings) -> AcceptLimits {
     }
 }
 
+/// As set, and no more than there are files for: whoever is refused with 503 comes back, whom the kernel cannot accept waits and slows
+/// down all others.
+fn connections_max(settings: &Settings) -> usize {
+    let files = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    let files = usize::try_from(files.saturating_sub(FILES_KEPT)).unwrap_or(usize::MAX);
+    if files < settings.limits.connections_max {
+        tracing::info!(
+            files,
+            "the limit of open files is below connections_max, and counts instead"
+        );
+    }
+    settings.limits.connections_max.min(files.max(1))
+}
+
 fn engine_settings(settings: &Settings) -> relais_engine::Settings {
     let defaults = relais_engine::Settings::default();
     let limits = &settings.limits;
@@ -368,7 +393,7 @@ fn engine_settings(settings: &Settings) -> relais_engine::Settings {
         control_per_second: limits.control_packets_per_second_max,
         namespaces_max: limits.namespaces_max,
         name_bytes_max: limits.name_bytes_max,
-        connections_max: limits.connections_max,
+        connections_max: connections_max(settings),
         credential_parameter: Some("token"),
         on_rest: Some(relais_memory::give_back),
         ..defaults

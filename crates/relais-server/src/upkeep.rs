@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::glue::apps::Apps;
 use crate::glue::expiry::Expiries;
 use crate::glue::renewal;
+use crate::glue::scopes::Scopes;
 
 const TICK: Duration = Duration::from_millis(200);
 const PERSIST: Duration = Duration::from_secs(1);
@@ -35,6 +36,7 @@ impl Upkeep {
         apps: Arc<Apps>,
         store: Arc<SqliteStore>,
         engine: EngineHandle,
+        scopes: Arc<Scopes>,
         expiries: Arc<Expiries>,
         clock: Clock,
     ) -> Self {
@@ -42,7 +44,7 @@ impl Upkeep {
         let mut tasks = JoinSet::new();
         tasks.spawn(tick(apps.clone(), engine.clone(), clock, stopped.clone()));
         tasks.spawn(expire(expiries, engine, clock, stopped.clone()));
-        tasks.spawn(persist(apps.clone(), clock, stopped.clone()));
+        tasks.spawn(persist(apps.clone(), scopes, clock, stopped.clone()));
         tasks.spawn(retain(apps.clone(), store, clock, stopped));
         Self {
             stop,
@@ -140,10 +142,16 @@ fn gauges(engine: &EngineHandle) {
     metrics::counter!("relais_catch_ups_total").absolute(stats.catch_ups_total);
 }
 
-async fn persist(apps: Arc<Apps>, clock: Clock, mut stopped: watch::Receiver<bool>) {
+async fn persist(
+    apps: Arc<Apps>,
+    scopes: Arc<Scopes>,
+    clock: Clock,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut turns = turns(PERSIST);
     while next(&mut turns, &mut stopped).await {
         store_presence(&apps, clock).await;
+        scopes.tidy();
         wake_workers();
     }
 }

@@ -56,7 +56,9 @@ impl Relais {
             .authenticate(&served, &connect, auth.as_ref())
             .map_err(refusal)?;
         let tenant = self.scopes.load(&tenant).await.map_err(refusal)?;
-        let prepared = served.dispatcher.prepare(&tenant.key, self.clock.now());
+        let is_prepared = || served.dispatcher.is_prepared(&tenant.key, self.clock.now());
+        let prepare = || served.dispatcher.prepare(&tenant.key, self.clock.now());
+        let prepared = tenant.opening.once(is_prepared, prepare);
         prepared.await.map_err(refusal)?;
         let agent = connect
             .headers
@@ -77,6 +79,12 @@ impl Relais {
             Some(comeback) => self.resume(session, comeback).await.map_err(refusal)?,
             None => fresh(session),
         };
+        // Who comes back is no new connection: a crowd behind one address is not shut out after a restart.
+        if accept.resume.is_some()
+            && let Some(limiter) = &accept.data.served.connections
+        {
+            limiter.give_back(connect.peer.ip());
+        }
         Ok(self.signed(accept, recovery))
     }
 

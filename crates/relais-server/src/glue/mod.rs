@@ -5,6 +5,8 @@ pub mod apps;
 #[cfg(test)]
 mod contract;
 pub mod expiry;
+mod opening;
+mod pages;
 pub mod ports;
 mod publication;
 mod recovery;

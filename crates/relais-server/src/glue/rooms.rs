@@ -34,6 +34,16 @@ pub fn room(key: &RoomKey) -> Room {
     tagged(ROOM, &[&length, key.kind.as_bytes(), key.id.as_bytes()])
 }
 
+/// The room that a key stands for, if it is one of [`room`].
+pub fn key(room: &Room) -> Option<RoomKey> {
+    let (tag, rest) = room.as_bytes().split_first()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let (kind, id) = rest.split_at_checked(length)?;
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    (*tag == ROOM).then_some(RoomKey::new(text(kind)?, text(id)?))
+}
+
 /// All sessions of a user.
 pub fn user(id: &UserId) -> Room {
     tagged(USER, &[id.as_str().as_bytes()])
@@ -55,6 +65,22 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+
+    #[test]
+    fn a_rooms_key_reads_back_and_no_other_is_taken_for_one() {
+        for (kind, id) in [("bam", "42"), ("", ""), ("é", "a\0b")] {
+            let of = RoomKey::new(kind, id);
+            assert_eq!(key(&room(&of)), Some(of));
+        }
+        for other in [
+            tenant(),
+            user(&UserId::text("abcdef")),
+            role("abcdef"),
+            Room::from("s-id"),
+        ] {
+            assert_eq!(key(&other), None);
+        }
+    }
 
     #[test]
     fn no_two_keys_are_one_room_however_they_are_spelt() {

@@ -1,30 +1,40 @@
 //! Tenants as the engine's scopes: a number for each tenant that somebody has connected to, and the engine's way to a tenant's log.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use relais_core::error::{Code, Error};
-use relais_core::ids::{Position, TenantKey};
-use relais_core::ports::{Store, TenantStore};
+use relais_core::ids::{RoomKey, TenantKey};
+use relais_core::ports::{Store, StoreError, TenantStore};
 use relais_core::vocabulary::App;
-use relais_engine::{Log, LogError, LogPage, Scope};
+use relais_engine::{Log, LogError, LogPage, Room, Scope};
 
-use super::publication;
+use super::opening::Opening;
+use super::pages::Pages;
+use super::rooms;
 
 /// Tenants that one process serves at once.
 const TENANTS_MAX: usize = 100_000;
+/// A tenant without sessions is let go when nobody has asked for it for that long.
+const IDLE: Duration = Duration::from_secs(600);
 
 /// A tenant in use.
 pub struct Tenant {
     /// Its key.
     pub key: TenantKey,
-    /// Its number.
+    /// Its number: a tenant that was let go and comes back has another one, so that nothing under way meets strangers.
     pub scope: Scope,
     /// The app file that gives its records their names.
     pub app: Arc<App>,
     /// Its part of the store.
     pub store: Arc<dyn TenantStore>,
+    /// Taken into use by one session at a time.
+    pub opening: Opening,
+    /// Seconds after the start at which it was last asked for.
+    used_at: AtomicU64,
 }
 
 /// All tenants in use.
@@ -32,12 +42,16 @@ pub struct Scopes {
     apps: HashMap<Arc<str>, Arc<App>>,
     store: OnceLock<Arc<dyn Store>>,
     known: RwLock<Known>,
+    pages: Pages,
+    started: Instant,
 }
 
 #[derive(Default)]
 struct Known {
     by_key: HashMap<TenantKey, Arc<Tenant>>,
-    by_scope: Vec<Arc<Tenant>>,
+    by_scope: HashMap<Scope, Arc<Tenant>>,
+    /// Scopes given out since the start.
+    scopes: u32,
 }
 
 impl Scopes {
@@ -47,6 +61,8 @@ impl Scopes {
             apps: apps.into_iter().collect(),
             store: OnceLock::new(),
             known: RwLock::default(),
+            pages: Pages::default(),
+            started: Instant::now(),
         }
     }
 
@@ -56,7 +72,7 @@ impl Scopes {
         let _ = self.store.set(store);
     }
 
-    /// The tenant, if somebody has connected to it.
+    /// The tenant, if it is in use.
     pub fn find(&self, key: &TenantKey) -> Option<Arc<Tenant>> {
         self.read().by_key.get(key).cloned()
     }
@@ -64,6 +80,7 @@ impl Scopes {
     /// The tenant, loaded on first use.
     pub async fn load(&self, key: &TenantKey) -> Result<Arc<Tenant>, Error> {
         if let Some(tenant) = self.find(key) {
+            tenant.used_at.store(self.seconds(), Ordering::Relaxed);
             return Ok(tenant);
         }
         let unavailable = || Error::new(Code::Unavailable, "unable to reach the store");
@@ -81,38 +98,81 @@ impl Scopes {
                 tracing::error!(%error, "unable to load a tenant");
                 unavailable()
             })?;
-        let mut known = self
-            .known
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.read().by_key.len() >= TENANTS_MAX {
+            self.let_go(Duration::ZERO);
+        }
+        let mut known = self.write();
         if let Some(tenant) = known.by_key.get(key) {
             return Ok(tenant.clone());
         }
-        if known.by_scope.len() >= TENANTS_MAX {
+        let next = known.scopes.checked_add(1);
+        let (true, Some(next)) = (known.by_key.len() < TENANTS_MAX, next) else {
             return Err(Error::new(
                 Code::Overloaded,
                 "this server has no room for another tenant",
             ));
-        }
-        let scope = Scope(u32::try_from(known.by_scope.len()).unwrap_or(u32::MAX));
+        };
         let tenant = Arc::new(Tenant {
             key: key.clone(),
-            scope,
+            scope: Scope(known.scopes),
             app: app.clone(),
             store,
+            opening: Opening::default(),
+            used_at: AtomicU64::new(self.seconds()),
         });
+        known.scopes = next;
         known.by_key.insert(key.clone(), tenant.clone());
-        known.by_scope.push(tenant.clone());
+        known.by_scope.insert(tenant.scope, tenant.clone());
         Ok(tenant)
     }
 
+    /// Lets go of pages that nobody reads and of tenants that nobody uses. To be called every few seconds.
+    pub fn tidy(&self) {
+        self.pages.tidy(Instant::now());
+        self.let_go(IDLE);
+    }
+
+    /// Lets go of tenants that no session holds and that nobody has asked for in `idle`.
+    fn let_go(&self, idle: Duration) {
+        let now = self.seconds();
+        let is_idle = |tenant: &Arc<Tenant>| {
+            // One for each of the two maps. Whoever takes another does so under their lock.
+            Arc::strong_count(tenant) == 2
+                && now.saturating_sub(tenant.used_at.load(Ordering::Relaxed)) >= idle.as_secs()
+        };
+        if !self.read().by_key.values().any(is_idle) {
+            return;
+        }
+        let mut known = self.write();
+        let Known {
+            by_key, by_scope, ..
+        } = &mut *known;
+        by_key.retain(|_, tenant| {
+            let goes = is_idle(tenant);
+            if goes {
+                by_scope.remove(&tenant.scope);
+            }
+            !goes
+        });
+    }
+
     fn at(&self, scope: Scope) -> Option<Arc<Tenant>> {
-        self.read().by_scope.get(scope.0 as usize).cloned()
+        self.read().by_scope.get(&scope).cloned()
+    }
+
+    fn seconds(&self) -> u64 {
+        self.started.elapsed().as_secs()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
         self.known
             .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Known> {
+        self.known
+            .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
@@ -128,24 +188,62 @@ impl Log for Scopes {
     }
 
     async fn read(&self, scope: Scope, after: u64, limit: u32) -> Result<LogPage, LogError> {
-        let tenant = self.at(scope).ok_or_else(|| LogError {
+        let tenant = self.tenant(scope)?;
+        let page = self.pages.read(&tenant, after, limit).await;
+        page.map_err(log_error)
+    }
+
+    async fn trimmed(&self, scope: Scope, rooms: &[Room]) -> Result<u64, LogError> {
+        let tenant = self.tenant(scope)?;
+        let rooms: Vec<RoomKey> = rooms.iter().filter_map(rooms::key).collect();
+        let trimmed = tenant.store.trimmed(&rooms).await.map_err(log_error)?;
+        Ok(trimmed.0)
+    }
+}
+
+impl Scopes {
+    fn tenant(&self, scope: Scope) -> Result<Arc<Tenant>, LogError> {
+        self.at(scope).ok_or_else(|| LogError {
             reason: "unknown scope".to_owned(),
-        })?;
-        let page = tenant
-            .store
-            .log(Position(after), limit)
-            .await
-            .map_err(|error| LogError {
-                reason: error.to_string(),
-            })?;
-        let deliveries = page
-            .records
-            .iter()
-            .map(|record| publication::durable(&tenant, record))
-            .collect();
-        Ok(LogPage {
-            deliveries,
-            trimmed: page.trimmed.0,
         })
+    }
+}
+
+fn log_error(error: StoreError) -> LogError {
+    LogError {
+        reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relais_core::ids::Epoch;
+    use relais_store::memory::MemoryStore;
+
+    use super::super::ports::Hub;
+    use super::*;
+
+    fn scopes() -> Arc<Scopes> {
+        let app = App::parse("app.toml", "name = \"app\"\ntitle = \"App\"").expect("an app");
+        let scopes = Arc::new(Scopes::new([(app.name.clone(), Arc::new(app))]));
+        let hub = Arc::new(Hub::new(scopes.clone()));
+        scopes.set_store(Arc::new(MemoryStore::new(hub, Arc::new(|| Epoch(1)))));
+        scopes
+    }
+
+    #[tokio::test]
+    async fn a_tenant_that_nobody_holds_is_let_go_and_comes_back_under_another_number() {
+        let scopes = scopes();
+        let (one, two) = (TenantKey::new("app", "one"), TenantKey::new("app", "two"));
+        let held = scopes.load(&one).await.expect("loaded");
+        let gone = scopes.load(&two).await.expect("loaded").scope;
+        scopes.let_go(IDLE);
+        assert!(scopes.find(&two).is_some(), "it was used a moment ago");
+        scopes.let_go(Duration::ZERO);
+        assert!(scopes.find(&one).is_some(), "a session holds it");
+        assert!(scopes.find(&two).is_none());
+        assert!(scopes.head(gone).is_none());
+        let back = scopes.load(&two).await.expect("loaded").scope;
+        assert!(back != gone && back != held.scope);
     }
 }

@@ -27,6 +27,9 @@ use super::{publication, renewal};
 use crate::clock::Clock;
 use crate::identity::PidKey;
 
+/// Records that may be on their way from the log to the sessions of a shard before it takes no more: some tenths of a second of work.
+const LAG_MAX: u64 = 16_384;
+
 /// Users in the list that a session may get at its start.
 const ONLINE_MAX: u32 = 100;
 
@@ -120,11 +123,11 @@ impl Service for Relais {
         let departure = match reason {
             Reason::ClientLeft => Departure::Clean,
             Reason::Heartbeat => Departure::Silent,
-            Reason::TransportLost
-            | Reason::SlowConsumer
-            | Reason::Drain
-            | Reason::Protocol
-            | Reason::Closed => Departure::Lost,
+            // It comes back to the next process, or to us: others need not hear of it.
+            Reason::Drain => Departure::Sent,
+            Reason::TransportLost | Reason::SlowConsumer | Reason::Protocol | Reason::Closed => {
+                Departure::Lost
+            }
             Reason::Fenced => return,
         };
         let session = socket.data();
@@ -172,6 +175,11 @@ impl Relais {
             Command::Relay(relay) => relay.durable,
             _ => false,
         };
+        if is_pipelined && socket.lag() > LAG_MAX {
+            let text = "unable to take more; what was stored is still on its way to its readers";
+            let error = Error::new(Code::Overloaded, text);
+            return refused(socket, event.name, event.wants_ack, &error);
+        }
         let mut invocation = socket.data().invocation(command);
         let (wants_ack, socket) = (event.wants_ack, socket.clone());
         let done = Box::pin(async move {

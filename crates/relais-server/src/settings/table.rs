@@ -136,7 +136,7 @@ pub const TABLE: &[Row] = &[
         "connections_per_ip_per_minute_max",
         &["RELAIS_CONNECTIONS_PER_IP_PER_MINUTE_MAX"],
         "100",
-        "New connections a minute from one address; 0: no limit",
+        "New connections a minute from one address, those of sessions that come back not counted; 0: no limit",
     ),
     row(
         "events_per_second_max",
@@ -202,7 +202,7 @@ pub const TABLE: &[Row] = &[
         "connections_max",
         &["RELAIS_CONNECTIONS_MAX"],
         "100000",
-        "Most connections of clients at once",
+        "Most connections of clients at once, and never more than the limit of open files less 256",
     ),
     row(
         "connect_timeout_ms",
