@@ -21,6 +21,7 @@ use relais_core::vocabulary::{App, CLAIMED_ROOMS_MAX, MEMBER_ROOMS_MAX};
 use relais_engine::{AcceptLimits, EngineHandle, Listener, StartError};
 use relais_store::retention::Retention;
 use relais_store::sqlite::{OpenError, SqliteOptions, SqliteStore};
+use tokio::runtime::Handle;
 use tower::ServiceExt as _;
 
 use crate::app_files::{self, AppsError};
@@ -32,13 +33,16 @@ use crate::glue::rules;
 use crate::glue::scopes::Scopes;
 use crate::glue::service::Relais;
 use crate::http::{ApiKeys, BodyLimits, Landing, Peer, Web, gate, router};
-use crate::identity::{Keys, PidKey};
+use crate::identity::{KeySet, Keys, PidKey};
+use crate::outgoing::{Outgoing, OutgoingError};
 use crate::settings::Settings;
 use crate::upkeep::Upkeep;
 use crate::{banner, demo, development};
 
 /// Name of the development key in the data folder.
 pub const DEVELOPMENT_KEY: &str = "development.key";
+/// Name of the server's own key there, where tokens are proved without a shared secret.
+const SERVER_KEY: &str = "server.key";
 
 /// Why the server does not run.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +70,25 @@ pub enum BootError {
         /// Why.
         reason: io::Error,
     },
+    /// A public key.
+    #[error(
+        "unable to read the public key of {of}'s tokens; it is no PEM of an RSA, P-256, P-384 or Ed25519 public key"
+    )]
+    PublicKey {
+        /// Which app.
+        of: String,
+    },
+    /// The settings speak of an app that is not there.
+    #[error("there is no app `{name}` as in [apps.{name}]; the apps are: {known}")]
+    UnknownApp {
+        /// Which.
+        name: String,
+        /// Those that are there.
+        known: String,
+    },
+    /// An address that the server is to ask.
+    #[error("unable to fetch a key set; {0}")]
+    Outgoing(#[from] OutgoingError),
     /// A part that must never end did.
     #[error("stopped, because a part of the server failed; see the log")]
     Upkeep,
@@ -147,7 +170,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
         &secret,
         store.clone(),
         &hub,
-    ));
+    )?);
     let expiries = Arc::new(Expiries::default());
     let service = Arc::new(Relais {
         apps: apps.clone(),
@@ -281,16 +304,53 @@ fn root_app(settings: &Settings, apps: &[Arc<App>]) -> Result<Option<Arc<str>>, 
     }
 }
 
+/// The server's own secret, with which it signs what it gives to clients: the tokens' where there is one, so that all nodes share it, else
+/// one that is kept in the data folder.
 fn secret(settings: &Settings) -> Result<String, BootError> {
-    match &settings.jwt_secret {
+    let name = match settings.is_development() {
+        true => DEVELOPMENT_KEY,
+        false => SERVER_KEY,
+    };
+    match &settings.token_keys.secret {
         Some(secret) => Ok(secret.clone()),
-        None => development::kept_secret(&settings.data, DEVELOPMENT_KEY).map_err(|reason| {
+        None => development::kept_secret(&settings.data, name).map_err(|reason| {
             BootError::DevelopmentKey {
                 path: settings.data.display().to_string(),
                 reason,
             }
         }),
     }
+}
+
+/// What an app's tokens are proved with: its own keys where it has some, else those of all apps, else the development key.
+fn token_keys(
+    settings: &Settings,
+    app: &str,
+    secret: &str,
+    outgoing: &Outgoing,
+) -> Result<Keys, BootError> {
+    let own = settings
+        .app_token_keys
+        .get(app)
+        .filter(|keys| keys.is_any());
+    let given = own.unwrap_or(&settings.token_keys);
+    let mut keys = Keys::default().only(given.issuer.clone(), given.audience.clone());
+    if let Some(pem) = &given.public_key {
+        let of = app.to_owned();
+        keys = keys.and_public(pem).ok_or(BootError::PublicKey { of })?;
+    }
+    if let Some(address) = &given.jwks_url {
+        outgoing.check(address)?;
+        let set = KeySet::new(address, outgoing.clone(), Handle::current());
+        keys = keys.and_set(Arc::new(set));
+    }
+    if let Some(secret) = &given.secret {
+        keys = keys.and_secret(secret);
+    }
+    Ok(match given.is_any() {
+        true => keys,
+        false => keys.and_secret(secret),
+    })
 }
 
 fn open_store(settings: &Settings, hub: Arc<Hub>) -> Result<SqliteStore, OpenError> {
@@ -313,8 +373,19 @@ fn serve_apps(
     secret: &str,
     store: Arc<dyn Store>,
     hub: &Arc<Hub>,
-) -> Apps {
-    let keys = Arc::new(Keys::secret(secret));
+) -> Result<Apps, BootError> {
+    let outgoing = Outgoing::new(&settings.outgoing_private_hosts)?;
+    if let Some(name) = settings
+        .app_token_keys
+        .keys()
+        .find(|name| apps.iter().all(|app| *app.name != ***name))
+    {
+        let known: Vec<&str> = apps.iter().map(|app| &*app.name).collect();
+        return Err(BootError::UnknownApp {
+            name: name.clone(),
+            known: known.join(", "),
+        });
+    }
     let per_minute = settings.connections_per_ip_per_minute_max;
     let connections = per_minute.map(|count| Rate::new(count, 60_000));
     let served = apps.iter().zip(0_u16..).map(|(app, endpoint)| {
@@ -324,11 +395,11 @@ fn serve_apps(
             sessions: hub.clone() as Arc<dyn Sessions>,
             audiences: Arc::new(rules::FileAudiences(app.clone())),
         };
-        Arc::new(Served {
+        Ok(Arc::new(Served {
             name: app.name.clone(),
             endpoint,
             app: app.clone(),
-            keys: keys.clone(),
+            keys: Arc::new(token_keys(settings, &app.name, secret, &outgoing)?),
             dispatcher: Arc::new(Dispatcher::new(
                 ports,
                 rules::of(app, settings.limits.session_rooms_max),
@@ -339,9 +410,9 @@ fn serve_apps(
                 .connections
                 .or(connections)
                 .map(ConnectionLimiter::new),
-        })
+        }))
     });
-    Apps::new(served.collect(), root)
+    Ok(Apps::new(served.collect::<Result<_, BootError>>()?, root))
 }
 
 fn accept_limits(settings: &Settings) -> AcceptLimits {

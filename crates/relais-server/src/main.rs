@@ -13,6 +13,7 @@ mod http;
 mod identity;
 mod log;
 mod origin;
+mod outgoing;
 mod settings;
 mod tasks;
 mod upkeep;

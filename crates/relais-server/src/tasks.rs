@@ -114,8 +114,13 @@ fn examine(settings: &Settings) -> Result<(), String> {
 }
 
 fn token(settings: &Settings, request: TokenRequest) -> Result<(), String> {
-    let secret = match &settings.jwt_secret {
+    let secret = match &settings.token_keys.secret {
         Some(secret) => secret.clone(),
+        None if !settings.is_development() => {
+            return Err(
+                "unable to make a token; whoever holds the private key makes them".to_owned(),
+            );
+        }
         None => development::kept_secret(&settings.data, boot::DEVELOPMENT_KEY)
             .map_err(|error| error.to_string())?,
     };

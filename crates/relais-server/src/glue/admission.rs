@@ -54,6 +54,7 @@ impl Relais {
             .and_then(|auth| serde_json::from_slice(auth).ok());
         let (tenant, identity) = self
             .authenticate(&served, &connect, auth.as_ref())
+            .await
             .map_err(refusal)?;
         let tenant = self.scopes.load(&tenant).await.map_err(refusal)?;
         let is_prepared = || served.dispatcher.is_prepared(&tenant.key, self.clock.now());
@@ -88,7 +89,7 @@ impl Relais {
         Ok(self.signed(accept, recovery))
     }
 
-    fn authenticate(
+    async fn authenticate(
         &self,
         served: &Served,
         connect: &Connect,
@@ -100,7 +101,7 @@ impl Relais {
             .and_then(|value| value.to_str().ok());
         let query = token_of_query(&connect.query);
         let token = find_token(auth, header, query.as_deref())?;
-        served.prove(&token, self.clock.now().wall)
+        served.prove(&token, self.clock.now().wall).await
     }
 
     async fn session(

@@ -31,8 +31,8 @@ pub struct Served {
 
 impl Served {
     /// Who a token is of, proved.
-    pub fn prove(&self, token: &str, now: Timestamp) -> Result<(TenantKey, Identity), Error> {
-        let claims = self.keys.prove(token, &self.name, now)?;
+    pub async fn prove(&self, token: &str, now: Timestamp) -> Result<(TenantKey, Identity), Error> {
+        let claims = self.keys.prove(token, &self.name, now).await?;
         let (tenant, identity) = self.app.identity(&claims)?;
         Ok((TenantKey::new(self.name.clone(), tenant), identity))
     }

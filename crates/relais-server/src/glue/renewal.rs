@@ -41,31 +41,44 @@ pub fn forget(relais: &Relais, socket: &Socket<Relais>) {
 }
 
 /// Renews a session's token in place. It has to be the same user's, of the same tenant.
-pub fn renew(relais: &Relais, socket: &Socket<Relais>, event: &Event<'_>) -> Flow {
-    match renewed(relais, socket, event) {
-        Ok(expires_at) => {
-            watch_until(relais, socket, expires_at);
-            let shown = expires_at.map(|at| at.to_string());
-            let reply = json!({ "success": true, "expiresAt": shown });
-            Flow::Reply(Reply::json(reply.to_string()))
+pub fn renew(relais: &Arc<Relais>, socket: &Socket<Relais>, event: &Event<'_>) -> Flow {
+    let token = match new_token(relais, socket, event) {
+        Ok(token) => token,
+        Err(error) => {
+            let reply = refusal_reply(socket, event.name, event.wants_ack, &error);
+            return reply.map_or(Flow::Done, Flow::Reply);
         }
-        Err(error) => refusal_reply(socket, event.name, event.wants_ack, &error)
-            .map_or(Flow::Done, Flow::Reply),
-    }
+    };
+    let (relais, socket, wants_ack) = (relais.clone(), socket.clone(), event.wants_ack);
+    Flow::Barrier(Box::pin(async move {
+        match renewed(&relais, &socket, &token).await {
+            Ok(expires_at) => {
+                watch_until(&relais, &socket, expires_at);
+                let shown = expires_at.map(|at| at.to_string());
+                let reply = json!({ "success": true, "expiresAt": shown });
+                wants_ack.then(|| Reply::json(reply.to_string()))
+            }
+            Err(error) => refusal_reply(&socket, EVENT, wants_ack, &error),
+        }
+    }))
 }
 
-fn renewed(
-    relais: &Relais,
-    socket: &Socket<Relais>,
-    event: &Event<'_>,
-) -> Result<Option<Timestamp>, Error> {
-    let session = socket.data();
-    session.take_event(relais.clock.now().monotonic)?;
+fn new_token(relais: &Relais, socket: &Socket<Relais>, event: &Event<'_>) -> Result<String, Error> {
+    socket.data().take_event(relais.clock.now().monotonic)?;
     let payload: Value = serde_json::from_str(event.args).unwrap_or_default();
     let token = payload.get("token").and_then(Value::as_str);
-    let token = token
-        .ok_or_else(|| Error::new(Code::InvalidPayload, "unable to renew; expected {token}"))?;
-    let (tenant, identity) = session.served.prove(token, relais.clock.now().wall)?;
+    let missing = || Error::new(Code::InvalidPayload, "unable to renew; expected {token}");
+    token.map(str::to_owned).ok_or_else(missing)
+}
+
+async fn renewed(
+    relais: &Relais,
+    socket: &Socket<Relais>,
+    token: &str,
+) -> Result<Option<Timestamp>, Error> {
+    let session = socket.data();
+    let now = relais.clock.now().wall;
+    let (tenant, identity) = session.served.prove(token, now).await?;
     if tenant != session.tenant.key || identity.person.id != session.identity.person.id {
         return Err(Error::new(
             Code::TokenInvalid,

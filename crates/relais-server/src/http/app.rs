@@ -59,7 +59,7 @@ async fn answer(
     (parts, body): (&Parts, Body),
     peer: IpAddr,
 ) -> Result<Response, Error> {
-    let (actor, tenant) = authenticate(web, served, parts, peer)?;
+    let (actor, tenant) = authenticate(web, served, parts, peer).await?;
     route.permit(&actor)?;
     let body = read_json(body, &web.body).await?;
     let asker = Asker {
@@ -112,7 +112,7 @@ fn json_headers() -> HeaderMap {
 }
 
 /// Who asks: the backend by its key, or a user by a token.
-fn authenticate(
+async fn authenticate(
     web: &Web,
     served: &Served,
     parts: &Parts,
@@ -139,7 +139,7 @@ fn authenticate(
             })?;
         return Ok((Actor::Backend, TenantKey::new(served.name.clone(), tenant)));
     }
-    let (tenant, identity) = served.prove(&credential, now.wall)?;
+    let (tenant, identity) = served.prove(&credential, now.wall).await?;
     Ok((Actor::User(Arc::new(identity)), tenant))
 }
 

@@ -5,6 +5,7 @@
 
 mod limits;
 mod table;
+mod token_keys;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use limits::Limits;
 pub use table::{Row, TABLE};
+pub use token_keys::TokenKeys;
 
 /// Why the settings are refused. The text names the key, the place it came from and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -108,8 +110,12 @@ pub enum Origins {
 pub struct Settings {
     /// Address to listen on.
     pub listen: SocketAddr,
-    /// Key of the tokens; `None`: development mode.
-    pub jwt_secret: Option<String>,
+    /// What tokens are proved with; nothing: development mode.
+    pub token_keys: TokenKeys,
+    /// The same for single apps.
+    pub app_token_keys: BTreeMap<String, TokenKeys>,
+    /// Hosts inside one's own network that the server may ask.
+    pub outgoing_private_hosts: Vec<String>,
     /// Keys of the team's backend.
     pub api_keys: Vec<String>,
     /// Which pages may connect.
@@ -153,7 +159,11 @@ pub struct Settings {
 }
 
 /// Raw values by key, each with its source.
-pub struct RawSettings(BTreeMap<&'static str, Raw>);
+pub struct RawSettings {
+    values: BTreeMap<&'static str, Raw>,
+    /// Tables of single apps.
+    apps: BTreeMap<String, TokenKeys>,
+}
 
 impl RawSettings {
     /// Gathers every setting from its highest source. `flags` has keys of the table; `environment` looks a name up.
@@ -162,7 +172,7 @@ impl RawSettings {
         environment: &dyn Fn(&str) -> Option<String>,
         file: Option<&Path>,
     ) -> Result<Self, SettingsError> {
-        let from_file = read_file(file)?;
+        let (from_file, apps) = read_file(file)?;
         let mut values = BTreeMap::new();
         for row in TABLE {
             let raw = if let Some(text) = flags.get(row.key) {
@@ -182,13 +192,13 @@ impl RawSettings {
             };
             values.insert(row.key, raw);
         }
-        Ok(Self(values))
+        Ok(Self { values, apps })
     }
 
     /// Each row with its value, for `config show`. Secrets are shown as `(set)` or `(not set)`.
     pub fn show(&self) -> impl Iterator<Item = (&'static Row, String, &Source)> {
         TABLE.iter().map(|row| {
-            let raw = &self.0[row.key];
+            let raw = &self.values[row.key];
             let text = match (row.secret, raw.text.is_empty()) {
                 (true, true) => "(not set)".to_owned(),
                 (true, false) => "(set)".to_owned(),
@@ -199,13 +209,13 @@ impl RawSettings {
     }
 
     fn text(&self, key: &'static str) -> &str {
-        &self.0[key].text
+        &self.values[key].text
     }
 
     fn wrong(&self, key: &'static str, reason: impl Into<String>) -> SettingsError {
         SettingsError::Value {
             key,
-            source_text: self.0[key].source.to_string(),
+            source_text: self.values[key].source.to_string(),
             reason: reason.into(),
         }
     }
@@ -265,7 +275,9 @@ impl RawSettings {
         let some = |number: u64| u32::try_from(number).ok().filter(|number| *number > 0);
         let settings = Settings {
             listen: SocketAddr::new(host, self.number("port", 0..=65_535)? as u16),
-            jwt_secret: self.optional("jwt_secret").map(str::to_owned),
+            token_keys: TokenKeys::read(self),
+            app_token_keys: self.apps.clone(),
+            outgoing_private_hosts: self.list("outgoing_private_hosts"),
             api_keys: self.list("api_key"),
             allowed_origins: self.origins()?,
             app: self.optional("app").map(str::to_owned),
@@ -347,7 +359,7 @@ const PLACEHOLDERS: &[&str] = &[
 impl Settings {
     /// No key was given: development mode.
     pub fn is_development(&self) -> bool {
-        self.jwt_secret.is_none()
+        !self.token_keys.is_any()
     }
 
     /// Only this machine can reach us.
@@ -360,20 +372,14 @@ impl Settings {
             return Ok(());
         }
         let unsafe_start = |text: &str| Err(SettingsError::Unsafe(text.to_owned()));
-        match &self.jwt_secret {
-            None => {
-                return unsafe_start(
-                    "unable to start; beyond loopback a JWT_SECRET of at least 32 bytes is needed",
-                );
-            }
-            Some(secret)
-                if PLACEHOLDERS.contains(&secret.to_lowercase().as_str()) || secret.len() < 32 =>
-            {
-                return unsafe_start(
-                    "unable to start; JWT_SECRET is a placeholder or shorter than 32 bytes",
-                );
-            }
-            Some(_) => {}
+        if !self.token_keys.is_any() {
+            return unsafe_start(
+                "unable to start; beyond loopback a JWT_SECRET of at least 32 bytes, a JWT_PUBLIC_KEY or a JWT_JWKS_URL is needed",
+            );
+        }
+        self.token_keys.check("JWT_SECRET")?;
+        for (app, keys) in &self.app_token_keys {
+            keys.check(&format!("[apps.{app}]"))?;
         }
         if self.api_keys.iter().any(|key| key.len() < 16) {
             return unsafe_start("unable to start; an API_KEY is shorter than 16 bytes");
@@ -413,12 +419,15 @@ fn from_environment(
     Ok(None)
 }
 
-fn read_file(path: Option<&Path>) -> Result<BTreeMap<&'static str, Raw>, SettingsError> {
-    let mut values = BTreeMap::new();
+/// Settings of the file, and its tables of single apps.
+type OfFile = (BTreeMap<&'static str, Raw>, BTreeMap<String, TokenKeys>);
+
+fn read_file(path: Option<&Path>) -> Result<OfFile, SettingsError> {
+    let (mut values, mut apps) = OfFile::default();
     let path = match path {
         Some(path) => path,
         None if Path::new("relais.toml").exists() => Path::new("relais.toml"),
-        None => return Ok(values),
+        None => return Ok((values, apps)),
     };
     let shown = path.display().to_string();
     let refused = |reason: String| SettingsError::File {
@@ -433,6 +442,16 @@ fn read_file(path: Option<&Path>) -> Result<BTreeMap<&'static str, Raw>, Setting
         refused(format!("line {line}: {}", error.message()))
     })?;
     for (key, value) in table {
+        if let ("apps", toml::Value::Table(tables)) = (key.as_str(), &value) {
+            for (name, table) in tables {
+                let table = table.as_table();
+                let table =
+                    table.ok_or_else(|| refused(format!("`apps.{name}` is not a table")))?;
+                let keys = TokenKeys::read_app(name, table).map_err(refused)?;
+                apps.insert(name.clone(), keys);
+            }
+            continue;
+        }
         let Some(row) = TABLE.iter().find(|row| row.key == key) else {
             let known = TABLE
                 .iter()
@@ -472,7 +491,7 @@ fn read_file(path: Option<&Path>) -> Result<BTreeMap<&'static str, Raw>, Setting
             },
         );
     }
-    Ok(values)
+    Ok((values, apps))
 }
 
 #[cfg(test)]

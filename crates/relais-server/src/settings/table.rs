@@ -55,6 +55,35 @@ pub const TABLE: &[Row] = &[
         "Key of the tokens (HS256, HS384, HS512), at least 32 bytes; without it: development mode, on loopback only",
     ),
     secret(
+        "jwt_public_key",
+        &["JWT_PUBLIC_KEY"],
+        "Public key of the tokens in PEM: RSA (RS and PS), P-256 or P-384 (ES), Ed25519 (EdDSA)",
+    ),
+    row(
+        "jwks_url",
+        &["JWT_JWKS_URL"],
+        "",
+        "Address of the key set of the tokens' issuer, such as https://id.example.org/.well-known/jwks.json",
+    ),
+    row(
+        "jwt_issuer",
+        &["JWT_ISSUER"],
+        "",
+        "What a token's `iss` has to be; empty: anything",
+    ),
+    row(
+        "jwt_audience",
+        &["JWT_AUDIENCE"],
+        "",
+        "What has to be in a token's `aud`; empty: anything",
+    ),
+    row(
+        "outgoing_private_hosts",
+        &["RELAIS_OUTGOING_PRIVATE_HOSTS"],
+        "",
+        "Hosts inside one's own network that webhooks and key sets may be on, separated by commas, each `host` or `host:port`",
+    ),
+    secret(
         "api_key",
         &["API_KEY"],
         "Keys of the team's own backend, separated by commas, each at least 16 bytes",

@@ -101,7 +101,7 @@ fn secrets_are_read_from_a_file_and_never_shown() {
     )
     .expect("gathered");
     assert_eq!(
-        raw.check().expect("checked").jwt_secret.as_deref(),
+        raw.check().expect("checked").token_keys.secret.as_deref(),
         Some("a-secret-of-more-than-thirty-two-bytes")
     );
     assert!(raw.show().all(|(_, text, _)| !text.contains("thirty")));
