@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use relais_engine::{
     Accept, AcceptLimits, Connect, Endpoint, EngineHandle, Event, Flow, Listener, LocalFuture,
-    NoLog, Raw, RawMessage, Refuse, Reply, Scope, Service, Settings, Socket, Wire, serve,
+    NoLog, Raw, RawMessage, Refuse, Reply, Scope, Service, Settings, Socket, Wire, serve_endpoints,
 };
 
 const ECHO_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -101,22 +101,5 @@ async fn listen(address: SocketAddr, engine: EngineHandle) -> std::io::Result<()
         headers_max: 128,
         ..AcceptLimits::default()
     };
-    let handle = engine.clone();
-    let answer = move |request: http::Request<hyper::body::Incoming>, peer| {
-        let engine = handle.clone();
-        async move {
-            match endpoint(request.uri().path()) {
-                Some(endpoint) => engine.handle(request, endpoint, peer).await,
-                None => not_found(),
-            }
-        }
-    };
-    let gate = |request: &http::Request<()>, _| endpoint(request.uri().path());
-    serve(&engine, listener, limits, stop, gate, answer).await
-}
-
-fn not_found() -> http::Response<relais_engine::ResponseBody> {
-    let mut response = http::Response::new(Bytes::from_static(b"not found").into());
-    *response.status_mut() = http::StatusCode::NOT_FOUND;
-    response
+    serve_endpoints(engine, listener, limits, stop, endpoint).await
 }

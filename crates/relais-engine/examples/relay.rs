@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use relais_engine::{
     Accept, AcceptLimits, Connect, Delivery, EngineHandle, Event, Flow, Listener, LocalFuture,
-    NoLog, OutEvent, Refuse, Reply, Room, Scope, Service, Settings, Socket, serve,
+    NoLog, OutEvent, Refuse, Reply, Room, Scope, Service, Settings, Socket, serve_endpoints,
 };
 use serde_json::value::RawValue;
 
@@ -79,20 +79,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
     };
-    let handle = engine.clone();
-    let answer = move |request, peer| {
-        let engine = handle.clone();
-        async move { engine.handle(request, 0, peer).await }
-    };
-    let gate = |_: &http::Request<()>, _| Some(0.into());
-    serve(
-        &engine,
-        listener,
-        AcceptLimits::default(),
-        stop,
-        gate,
-        answer,
-    )
-    .await?;
+    let limits = AcceptLimits::default();
+    serve_endpoints(engine, listener, limits, stop, |_| Some(0.into())).await?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::close::CloseCode;
-use crate::command::{Command, RoomsCommand, SessionCommand, ShardPort};
+use crate::command::{Command, HttpCommand, RoomsCommand, SessionCommand, ShardPort};
 use crate::delivery::Delivery;
 use crate::hub::census::{Census, Spot};
 use crate::log::Log;
@@ -303,9 +303,18 @@ impl EngineHandle {
     }
 
     /// The port for a new connection.
-    pub(crate) fn any_port(&self) -> &ShardPort {
+    fn any_port(&self) -> &ShardPort {
         let at = self.shared.next_shard.fetch_add(1, Ordering::Relaxed);
         &self.shared.ports[at % self.shared.ports.len()]
+    }
+
+    /// Has a shard open a connection that was admitted. False, and its place given back, when no shard takes it any more.
+    pub(crate) async fn open(&self, command: HttpCommand) -> bool {
+        let sent = self.any_port().commands.send(command.into()).await;
+        if sent.is_err() {
+            self.connection_gone();
+        }
+        sent.is_ok()
     }
 
     /// Takes a place for a connection; false when there is none, or while draining. Given back by [`Self::connection_gone`].

@@ -50,7 +50,7 @@ mod stats;
 mod stream;
 mod transport;
 
-pub use accept::{AcceptLimits, Listener, serve};
+pub use accept::{AcceptLimits, Listener, serve, serve_endpoints};
 pub use close::{CloseCode, Reason};
 pub use delivery::{Delivery, OutEvent, Publication};
 pub use endpoint::{Endpoint, Wire};

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use bytes::Bytes;
 use relais_engine::{
     Accept, AcceptLimits, Connect, Delivery, EngineHandle, Event, Flow, Listener, LocalFuture,
-    NoLog, OutEvent, Refuse, Reply, Room, Scope, Service, Settings, Socket, serve,
+    NoLog, OutEvent, Refuse, Reply, Room, Scope, Service, Settings, Socket, serve_endpoints,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
 
@@ -75,14 +75,8 @@ fn server() -> SocketAddr {
                 let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
                 tell.send(listener.local_addr()).unwrap();
                 let never = std::future::pending();
-                let handle = engine.clone();
-                let answer = move |request, peer| {
-                    let engine = handle.clone();
-                    async move { engine.handle(request, 0, peer).await }
-                };
-                let gate = |_: &http::Request<()>, _| Some(0.into());
                 let limits = AcceptLimits::default();
-                serve(&engine, listener, limits, never, gate, answer)
+                serve_endpoints(engine, listener, limits, never, |_| Some(0.into()))
                     .await
                     .unwrap();
             });

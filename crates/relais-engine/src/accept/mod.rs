@@ -179,3 +179,32 @@ where
     let _ = stop_all.send(true);
     Ok(())
 }
+
+/// As [`serve`], where the engine is all there is: `endpoint` says which one a path is, and any other path is 404.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_endpoints<E>(
+    engine: EngineHandle,
+    listener: Listener,
+    limits: AcceptLimits,
+    stop: impl Future<Output = ()>,
+    endpoint: E,
+) -> io::Result<()>
+where
+    E: Fn(&str) -> Option<Endpoint> + Clone + Send + Sync + 'static,
+{
+    let (handle, of_path) = (engine.clone(), endpoint.clone());
+    let answer = move |request: Request<Incoming>, peer| {
+        let engine = handle.clone();
+        let endpoint = of_path(request.uri().path());
+        async move {
+            match endpoint {
+                Some(endpoint) => engine.handle(request, endpoint, peer).await,
+                None => crate::http::not_found(),
+            }
+        }
+    };
+    let gate = move |request: &Request<()>, _| endpoint(request.uri().path());
+    serve(&engine, listener, limits, stop, gate, answer).await
+}

@@ -18,6 +18,7 @@ use relais_protocol::engineio::{self, Handshake, HandshakeError, Query};
 
 pub use discard::discard_body;
 pub use response::ResponseBody;
+pub(crate) use response::not_found;
 pub(crate) use websocket::{opens_websocket, switch};
 
 use crate::command::Opening;

@@ -32,14 +32,7 @@ pub(super) async fn open(
         opening: Box::new(engine.opening(request, endpoint, peer)),
         reply,
     };
-    if engine
-        .any_port()
-        .commands
-        .send(command.into())
-        .await
-        .is_err()
-    {
-        engine.connection_gone();
+    if !engine.open(command).await {
         return response::unavailable();
     }
     answer_of(answer.await.ok())

@@ -35,6 +35,15 @@ pub(super) fn too_big() -> Response<ResponseBody> {
     )
 }
 
+/// A path that is nobody's.
+pub(crate) fn not_found() -> Response<ResponseBody> {
+    with(
+        StatusCode::NOT_FOUND,
+        HeaderValue::from_static("text/plain; charset=UTF-8"),
+        Bytes::from_static(b"not found"),
+    )
+}
+
 /// Draining, or full: cheap, and with a hint when to come back.
 pub(super) fn unavailable() -> Response<ResponseBody> {
     let mut response = with(

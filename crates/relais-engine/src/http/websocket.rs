@@ -63,15 +63,7 @@ pub(super) async fn open(
             return;
         };
         let command = HttpCommand::OpenWebSocket { opening, upgraded };
-        if engine
-            .any_port()
-            .commands
-            .send(command.into())
-            .await
-            .is_err()
-        {
-            engine.connection_gone();
-        }
+        engine.open(command).await;
     });
     switch
 }

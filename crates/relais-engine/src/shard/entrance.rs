@@ -23,13 +23,6 @@ const ACCEPTS_A_TURN: usize = 16;
 /// Out of descriptors, a short rest lets some close.
 const REST: Duration = Duration::from_millis(50);
 
-/// Somebody at the door, with the first bytes.
-struct Visitor {
-    stream: TcpStream,
-    peer: SocketAddr,
-    read: Bytes,
-}
-
 impl<S: Service> Shard<S> {
     /// Accepts until the door closes.
     pub(super) fn listen(self: &Rc<Self>, listener: std::net::TcpListener, door: Arc<Door>) {
@@ -54,9 +47,8 @@ impl<S: Service> Shard<S> {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    if let Some(visitor) = self.receive(stream, peer, door) {
-                        door.long_way(visitor.stream, visitor.read, visitor.peer)
-                            .await;
+                    if let Some((stream, read)) = self.receive(stream, peer, door) {
+                        door.long_way(stream, read, peer).await;
                     }
                 }
                 Err(error) => rest_after(&error).await,
@@ -68,15 +60,14 @@ impl<S: Service> Shard<S> {
         }
     }
 
-    /// One read has the whole request of nearly everyone. A WebSocket stays here; who else comes is given back.
+    /// One read has the whole request of nearly everyone. A WebSocket stays here; who else comes is given back, with what was read.
     fn receive(
         self: &Rc<Self>,
         stream: TcpStream,
         peer: SocketAddr,
         door: &Door,
-    ) -> Option<Visitor> {
-        let mut shared = self.read_buffer.take();
-        shared.resize(self.settings().read_buffer_bytes.max(4096), 0);
+    ) -> Option<(TcpStream, Bytes)> {
+        let mut shared = self.take_read_buffer();
         // Before the runtime has looked at the socket, so that it need not.
         let read = match recv(stream.as_raw_fd(), &mut shared, MsgFlags::MSG_DONTWAIT) {
             Ok(0) => None,
@@ -95,7 +86,7 @@ impl<S: Service> Shard<S> {
         read: &[u8],
         peer: SocketAddr,
         door: &Door,
-    ) -> Option<Visitor> {
+    ) -> Option<(TcpStream, Bytes)> {
         let handshake = door.handshake(read, peer);
         let switched = handshake
             .and_then(|handshake| Some((crate::http::switch(&handshake.request)?, handshake)));
@@ -108,11 +99,7 @@ impl<S: Service> Shard<S> {
                 self.open_websocket(&opening, Stream::Tcp(stream), Some(switch), rest);
                 None
             }
-            _ => Some(Visitor {
-                stream,
-                peer,
-                read: Bytes::copy_from_slice(read),
-            }),
+            _ => Some((stream, Bytes::copy_from_slice(read))),
         }
     }
 }

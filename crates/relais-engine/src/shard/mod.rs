@@ -102,7 +102,7 @@ pub(crate) struct Shard<S: Service> {
     /// What others may know of the hub.
     pub(crate) census: Arc<Census>,
     pub(crate) wheel: RefCell<Wheel<WheelKey>>,
-    /// One for all connections: a read is parsed before the next connection's turn.
+    /// One for all connections: a read is parsed before the next connection's turn. Whoever takes it puts it back.
     pub(crate) read_buffer: RefCell<Vec<u8>>,
     /// Connections with something to write at the end of this tick.
     dirty: RefCell<Vec<Rc<Connection<S>>>>,
@@ -210,7 +210,7 @@ impl<S: Service> Shard<S> {
             hub: RefCell::default(),
             census: Arc::clone(&inbox.census),
             wheel: RefCell::new(Wheel::new(now, slot, horizon)),
-            read_buffer: RefCell::new(vec![0; settings.read_buffer_bytes.max(4096)]),
+            read_buffer: RefCell::default(),
             dirty: RefCell::default(),
             pace: Pace::default(),
             spares: Spares::default(),
@@ -226,6 +226,13 @@ impl<S: Service> Shard<S> {
 
     pub(crate) fn settings(&self) -> &Settings {
         self.engine.settings()
+    }
+
+    /// The shared buffer, in full length: the first to take it makes it, as does the next after a panic of the application took it along.
+    pub(crate) fn take_read_buffer(&self) -> Vec<u8> {
+        let mut buffer = self.read_buffer.take();
+        buffer.resize(self.settings().read_buffer_bytes.max(4096), 0);
+        buffer
     }
 
     /// Gives back what a crowd that has gone has left in the maps.

@@ -170,10 +170,7 @@ impl Link {
                 read_ahead: Bytes::new(),
             };
             let command = HttpCommand::OpenWebSocket { opening, upgraded };
-            let sent = handle.any_port().commands.send(command.into()).await;
-            if sent.is_err() {
-                handle.connection_gone();
-            }
+            handle.open(command).await;
         });
         Self {
             number,

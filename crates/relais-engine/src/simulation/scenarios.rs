@@ -62,6 +62,25 @@ impl Stage {
         self.house.engine.publish(delivery);
     }
 
+    /// The first client opens its connection, with so many bytes of room in the kernel, and joins room 0.
+    async fn enter(&mut self, room_bytes: usize) {
+        self.agents[0].open(1, false, room_bytes);
+        self.pass(50).await;
+        self.agents[0].ask(kind::JOIN, 0, true);
+        self.pass(50).await;
+    }
+
+    /// Commits a record for each list of sizes while the first client reads nothing, then lets it read.
+    async fn commit_to_a_stalled_reader(&mut self, records: &[&[usize]]) {
+        self.agents[0].pace = STALLED;
+        for sizes in records {
+            self.commit(sizes);
+        }
+        self.pass(50).await;
+        self.agents[0].pace = FAST;
+        self.pass(100).await;
+    }
+
     async fn end(mut self) -> house::Closed {
         for agent in &mut self.agents {
             agent.cut(true);
@@ -88,6 +107,14 @@ fn settings() -> Settings {
         ping_interval: Duration::from_secs(5),
         ping_timeout: Duration::from_secs(3),
         ..Settings::default()
+    }
+}
+
+/// An outbox that holds one event of 900 bytes.
+fn small_outbox() -> Settings {
+    Settings {
+        outbox_bytes_max: 1000,
+        ..settings()
     }
 }
 
@@ -135,11 +162,7 @@ fn everyone_hears_in_the_namespace_that_it_is_in() {
 fn who_has_said_disconnect_hears_nothing_while_its_commands_end() {
     play(async || {
         let mut stage = Stage::new(settings(), &["/"]);
-        let agent = &mut stage.agents[0];
-        agent.open(1, false, 4096);
-        stage.pass(50).await;
-        stage.agents[0].ask(kind::JOIN, 0, true);
-        stage.pass(50).await;
+        stage.enter(4096).await;
         stage.house.world.lock().weather.service_slow_ms = 2000;
         stage.agents[0].ask(kind::PIPELINED, 0, true);
         stage.pass(10).await;
@@ -160,15 +183,11 @@ fn who_has_said_disconnect_hears_nothing_while_its_commands_end() {
 fn a_record_of_several_large_events_is_replayed_into_an_outbox_that_holds_one() {
     play(async || {
         let limits = Settings {
-            outbox_bytes_max: 1000,
             replay_low_water_bytes: 500,
-            ..settings()
+            ..small_outbox()
         };
         let mut stage = Stage::new(limits, &["/"]);
-        stage.agents[0].open(1, false, 4096);
-        stage.pass(50).await;
-        stage.agents[0].ask(kind::JOIN, 0, true);
-        stage.pass(50).await;
+        stage.enter(4096).await;
         stage.agents[0].cut(true);
         stage.pass(50).await;
         stage.commit(&[900, 900, 900]);
@@ -183,21 +202,10 @@ fn a_record_of_several_large_events_is_replayed_into_an_outbox_that_holds_one() 
 #[test]
 fn of_a_record_that_was_seen_in_part_the_rest_is_told_as_a_gap() {
     play(async || {
-        let limits = Settings {
-            outbox_bytes_max: 1000,
-            ..settings()
-        };
-        let mut stage = Stage::new(limits, &["/"]);
-        stage.agents[0].open(1, false, 300);
-        stage.pass(50).await;
-        stage.agents[0].ask(kind::JOIN, 0, true);
-        stage.pass(50).await;
+        let mut stage = Stage::new(small_outbox(), &["/"]);
+        stage.enter(300).await;
         // The first event is on its way, the second finds no room: the reader is too slow.
-        stage.agents[0].pace = STALLED;
-        stage.commit(&[900, 900, 900]);
-        stage.pass(50).await;
-        stage.agents[0].pace = FAST;
-        stage.pass(100).await;
+        stage.commit_to_a_stalled_reader(&[&[900, 900, 900]]).await;
         assert_eq!(stage.agents[0].first_missing(1), Some((1, 1)));
         stage.house.world.lock().books[0].trim(1);
         stage.agents[0].open(2, false, 4096);
@@ -210,21 +218,9 @@ fn of_a_record_that_was_seen_in_part_the_rest_is_told_as_a_gap() {
 #[test]
 fn a_slow_reader_is_told_why_behind_a_frame_that_is_half_written() {
     play(async || {
-        let limits = Settings {
-            outbox_bytes_max: 1000,
-            ..settings()
-        };
-        let mut stage = Stage::new(limits, &["/"]);
-        stage.agents[0].open(1, false, 300);
-        stage.pass(50).await;
-        stage.agents[0].ask(kind::JOIN, 0, true);
-        stage.pass(50).await;
-        stage.agents[0].pace = STALLED;
-        stage.commit(&[2000]);
-        stage.commit(&[2000]);
-        stage.pass(50).await;
-        stage.agents[0].pace = FAST;
-        stage.pass(100).await;
+        let mut stage = Stage::new(small_outbox(), &["/"]);
+        stage.enter(300).await;
+        stage.commit_to_a_stalled_reader(&[&[2000], &[2000]]).await;
         let trace = stage.house.world.lock().take_trace().join("\n");
         assert!(trace.contains("was closed with Some((4008,"), "{trace}");
         stage.end().await
@@ -240,10 +236,7 @@ fn a_replay_that_meets_a_new_epoch_ends_with_its_session() {
         };
         let mut stage = Stage::new(limits, &["/"]);
         let mut committer = Committer::new(&stage.house);
-        stage.agents[0].open(1, false, 4096);
-        stage.pass(50).await;
-        stage.agents[0].ask(kind::JOIN, 0, true);
-        stage.pass(50).await;
+        stage.enter(4096).await;
         stage.agents[0].cut(true);
         for _ in 0..6 {
             stage.commit(&[1]);

@@ -84,9 +84,7 @@ fn poll_writable<S: Service>(connection: &Rc<Connection<S>>, context: &mut Conte
 /// One read into the shared buffer, and everything that came with it. False: the stream has ended.
 fn poll_read<S: Service>(connection: &Rc<Connection<S>>, context: &mut Context<'_>) -> Poll<bool> {
     let shard = &connection.shard;
-    let mut shared = shard.read_buffer.take();
-    // A panic of the application takes the buffer with it.
-    shared.resize(shard.settings().read_buffer_bytes.max(4096), 0);
+    let mut shared = shard.take_read_buffer();
     let mut buffer = ReadBuf::new(&mut shared);
     let read = match connection.stream.borrow_mut().as_mut() {
         Some(stream) => stream.poll_read(context, &mut buffer),

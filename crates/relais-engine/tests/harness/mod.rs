@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use relais_engine::{
     AcceptLimits, Endpoint, EngineHandle, Interval, Listener, OutEvent, Room, Scope, Settings,
-    Wire, serve,
+    Wire, serve_endpoints,
 };
 
 pub use client::{Client, Incoming};
@@ -40,26 +40,14 @@ impl Server {
             EngineHandle::start(settings, Arc::clone(&service), Arc::clone(&log) as _).unwrap();
         let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr();
-        let handle = engine.clone();
-        let served = engine.clone();
-        tokio::spawn(async move {
-            let answer = move |request: http::Request<hyper::body::Incoming>, peer| {
-                let engine = handle.clone();
-                let endpoint = endpoint(request.uri().path());
-                async move { engine.handle(request, endpoint, peer).await }
-            };
-            let gate = |request: &http::Request<()>, _| Some(endpoint(request.uri().path()));
-            let stop = std::future::pending();
-            serve(
-                &served,
-                listener,
-                AcceptLimits::default(),
-                stop,
-                gate,
-                answer,
-            )
-            .await
-        });
+        let (limits, never) = (AcceptLimits::default(), std::future::pending());
+        tokio::spawn(serve_endpoints(
+            engine.clone(),
+            listener,
+            limits,
+            never,
+            endpoint,
+        ));
         Self {
             address,
             engine,
@@ -77,12 +65,12 @@ impl Server {
     }
 }
 
-fn endpoint(path: &str) -> Endpoint {
+fn endpoint(path: &str) -> Option<Endpoint> {
     let wire = match path {
         "/raw" => Wire::WebSocket,
         _ => Wire::SocketIo,
     };
-    Endpoint::new(0, wire)
+    Some(Endpoint::new(0, wire))
 }
 
 /// Settings for tests: a few shards, quick checks of the head.

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -14,12 +15,15 @@ use relais_engine::{
     Reply, Resume, Room, Service, Sid, Socket,
 };
 use serde::Deserialize;
+use tokio::sync::Notify;
 
 use super::{MemoryLog, SCOPE};
 
 pub struct TestService {
     log: Arc<MemoryLog>,
-    pub journal: Mutex<Vec<String>>,
+    journal: Mutex<Vec<String>>,
+    /// The journal has another line.
+    changed: Notify,
     stays: Mutex<HashMap<String, Vec<Interval>>>,
     released: Mutex<(HashSet<String>, Vec<Waker>)>,
 }
@@ -39,6 +43,7 @@ impl TestService {
         Self {
             log,
             journal: Mutex::default(),
+            changed: Notify::new(),
             stays: Mutex::default(),
             released: Mutex::default(),
         }
@@ -64,21 +69,25 @@ impl TestService {
 
     /// Waits until the journal has a line that begins like this.
     pub async fn noted(&self, start: &str) -> String {
-        for _ in 0..1000 {
-            let found = self
-                .journal()
-                .into_iter()
-                .find(|line| line.starts_with(start));
-            if let Some(found) = found {
-                return found;
+        let found = async {
+            loop {
+                let mut changed = pin!(self.changed.notified());
+                // A line that is written while this looks is told, too.
+                changed.as_mut().enable();
+                let mut lines = self.journal().into_iter();
+                if let Some(line) = lines.find(|line| line.starts_with(start)) {
+                    return line;
+                }
+                changed.await;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("no line {start:?} in {:?}", self.journal());
+        };
+        let found = tokio::time::timeout(Duration::from_secs(5), found).await;
+        found.unwrap_or_else(|_| panic!("no line {start:?} in {:?}", self.journal()))
     }
 
     fn note(&self, line: impl Into<String>) {
         self.journal.lock().unwrap().push(line.into());
+        self.changed.notify_waiters();
     }
 
     async fn until_released(&self, name: &str) {

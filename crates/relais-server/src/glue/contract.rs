@@ -21,7 +21,7 @@ use relais_core::ports::{Fanout, Sessions as _, Store};
 use relais_core::vocabulary::App;
 use relais_engine::{
     Accept, AcceptLimits, CloseCode, Connect, EngineHandle, Flow, Listener, LocalFuture, Log as _,
-    Offset, Refuse, Service, Settings, Sid, Socket, serve,
+    Offset, Refuse, Service, Settings, Sid, Socket, serve_endpoints,
 };
 use relais_store::memory::MemoryStore;
 use relais_testkit::contract::fanout::{self, FanoutHarness, faults};
@@ -199,24 +199,10 @@ impl Stage {
         hub.set_engine(engine.clone());
         let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
         let address = listener.local_addr();
-        let handle = engine.clone();
+        let (limits, never) = (AcceptLimits::default(), std::future::pending());
         let served = engine.clone();
         let serving = tokio::spawn(async move {
-            let answer = move |request, peer| {
-                let engine = handle.clone();
-                async move { engine.handle(request, 0, peer).await }
-            };
-            let gate = |_: &http::Request<()>, _| Some(0.into());
-            let stop = std::future::pending();
-            serve(
-                &served,
-                listener,
-                AcceptLimits::default(),
-                stop,
-                gate,
-                answer,
-            )
-            .await
+            serve_endpoints(served, listener, limits, never, |_| Some(0.into())).await
         });
         Self {
             hub,
