@@ -383,6 +383,14 @@ impl Link {
             .upgrade
             .as_ref()
             .is_some_and(|upgrade| upgrade.has_answer);
+        let posted = taken(&mut polling.post);
+        if posted
+            .as_ref()
+            .is_some_and(|(status, body)| *status == 200 && body != b"ok")
+        {
+            // A second GET was given what the next one was to bring: the order is lost, by the client's own fault.
+            return Ok(vec![Came::Lost]);
+        }
         match taken(&mut polling.get) {
             Some((200, body)) => came.extend(packets(&body)?),
             Some((status, _)) if polling.sid.is_none() && status != 503 => {
@@ -391,7 +399,7 @@ impl Link {
             Some(_) => came.push(Came::Lost),
             None => {}
         }
-        if taken(&mut polling.post).is_some_and(|(status, _)| status != 200) {
+        if posted.is_some_and(|(status, _)| status != 200) {
             came.push(Came::Lost);
         }
         if is_pausing {

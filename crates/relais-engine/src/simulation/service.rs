@@ -235,13 +235,16 @@ impl SimulatedService {
 
     fn leave(&self, socket: &Socket<Self>, number: u64) {
         let room = room(number);
-        let mut world = self.0.lock();
-        let head = world.books[socket.scope().0 as usize].head().position;
-        world.note(|| format!("{} leaves {room:?} at {head}", socket.id()));
+        let mut guard = self.0.lock();
+        let world = &mut *guard;
+        let book = &world.books[socket.scope().0 as usize];
+        let head = book.head().position;
         if let Some(truth) = world.truths.get_mut(socket.id().as_str()) {
-            truth.leave(&room, head, head);
+            // A session of an older epoch may still hear what was committed in that one.
+            truth.leave(&room, head, book.end_of(truth.epoch));
         }
-        drop(world);
+        guard.note(|| format!("{} leaves {room:?} at {head}", socket.id()));
+        drop(guard);
         socket.leave(&room, Some(head));
     }
 

@@ -8,7 +8,7 @@ use super::schedule::{Character, Plan, run};
 use crate::stats::Stats;
 
 /// Seeds of each character in a normal run.
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 500;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| {

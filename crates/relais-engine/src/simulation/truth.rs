@@ -147,7 +147,7 @@ impl Truth {
         }
     }
 
-    /// Is not in a room after `until`; what was committed by `now` may still come.
+    /// Is not in a room after `until`; what was committed by `now`, in the epoch of the session, may still come.
     pub(crate) fn leave(&mut self, room: &Room, until: u64, now: u64) {
         for stay in &mut self.stays {
             if stay.room == *room && stay.until.is_none() {
