@@ -192,7 +192,7 @@ impl Dispatcher {
     }
 
     async fn persist_one(&self, tenant: &Tenant, now: Moment) -> Result<bool, Error> {
-        let presences = write(&tenant.roster).take_unsaved(PERSIST_BATCH);
+        let presences = read(&tenant.roster).all_unsaved(PERSIST_BATCH);
         let stays: Vec<_> = {
             let mut closing = held(&tenant.closing);
             let batch = closing.len().min(PERSIST_BATCH);
@@ -206,9 +206,11 @@ impl Dispatcher {
             return Ok(false);
         }
         match self.store_changes(tenant, changes, now).await {
-            Ok(()) => Ok(presences.len() == PERSIST_BATCH || stays.len() == PERSIST_BATCH),
+            Ok(()) => {
+                write(&tenant.roster).saved(&presences);
+                Ok(presences.len() == PERSIST_BATCH || stays.len() == PERSIST_BATCH)
+            }
             Err(error) => {
-                write(&tenant.roster).unsave(presences);
                 held(&tenant.closing).extend(stays);
                 Err(error)
             }

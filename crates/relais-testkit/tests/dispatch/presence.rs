@@ -1,5 +1,9 @@
 //! Presence through the door: who hears of what, what is stored of it, and how it survives a restart.
 
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+
+use futures_util::FutureExt as _;
 use relais_core::command::Command;
 use relais_core::error::Code;
 use relais_core::ids::{AudienceKey, Timestamp};
@@ -121,6 +125,19 @@ async fn presence_of_one_user_is_known_online_in_grace_and_afterwards() {
             "{stored}"
         );
     }
+}
+
+#[tokio::test]
+async fn who_has_just_left_is_known_while_that_is_being_stored() {
+    let house = House::new();
+    house.connect("alice", "a1").await;
+    house.depart("a1", Departure::Clean);
+    house.store.faults.stuck.store(true, Ordering::SeqCst);
+    let mut storing = pin!(house.dispatcher.persist(house.now()));
+    assert!(storing.as_mut().now_or_never().is_none());
+    let alice = house.by_key(get("alice")).await.unwrap();
+    assert_eq!(alice["online"], false);
+    assert_eq!(alice["lastSeen"], house.now().wall.to_string());
 }
 
 #[tokio::test]

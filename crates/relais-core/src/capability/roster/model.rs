@@ -317,7 +317,7 @@ impl World {
 
     /// Everything was stored, the process ends, and another begins with what was stored.
     fn restart(&mut self) {
-        let stored = self.roster.take_unsaved(usize::MAX);
+        let stored = self.roster.all_unsaved(usize::MAX);
         let (before, now) = (self.truth(), self.at());
         let mut roster = Roster::new(self.rules.clone());
         // Users who had nothing new to store were stored earlier: all who are here are stored as here.
@@ -326,7 +326,7 @@ impl World {
         here.iter().for_each(|user| self.roster.remember(user));
         for presence in stored
             .into_iter()
-            .chain(self.roster.take_unsaved(usize::MAX))
+            .chain(self.roster.all_unsaved(usize::MAX))
         {
             all.insert(presence.person.id.clone(), presence);
         }

@@ -1,6 +1,6 @@
 //! Presence across a restart: what is to be stored, and how it is taken up again.
 //!
-//! Storing is lazy: changes wait here, one for each user, until somebody takes them. Nobody waits for that, so the last
+//! Storing is lazy: changes wait here, one for each user, until they are stored. Nobody waits for that, so the last
 //! moments before a crash may be missing; the grace after the restart then sorts out who is here.
 
 use std::collections::BTreeSet;
@@ -137,23 +137,24 @@ impl Roster {
         }
     }
 
-    /// What waits to be stored about a user.
+    /// What is not stored yet about a user.
     pub fn unsaved(&self, user: &UserId) -> Option<StoredPresence> {
         self.unsaved.get(user).cloned()
     }
 
-    /// What is to be stored, at most `max` users. What could not be stored comes back by [`Roster::unsave`].
-    pub fn take_unsaved(&mut self, max: usize) -> Vec<StoredPresence> {
-        let users: Vec<_> = self.unsaved.keys().take(max).cloned().collect();
-        let taken = users.iter().filter_map(|user| self.unsaved.remove(user));
-        taken.collect()
+    /// What is to be stored, at most `max` users. It waits on until [`Roster::saved`] says that it is stored: nobody asks in vain
+    /// meanwhile, and what could not be stored need not be put back.
+    pub fn all_unsaved(&self, max: usize) -> Vec<StoredPresence> {
+        self.unsaved.values().take(max).cloned().collect()
     }
 
-    /// Puts back what could not be stored, unless something newer waits.
-    pub fn unsave(&mut self, presences: Vec<StoredPresence>) {
+    /// These are stored; who has changed since then waits on.
+    pub fn saved(&mut self, presences: &[StoredPresence]) {
         for presence in presences {
-            let user = presence.person.id.clone();
-            self.unsaved.entry(user).or_insert(presence);
+            let user = &presence.person.id;
+            if self.unsaved.get(user) == Some(presence) {
+                self.unsaved.remove(user);
+            }
         }
     }
 }

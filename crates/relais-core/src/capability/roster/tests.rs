@@ -133,7 +133,7 @@ fn whom_a_stopping_server_sends_away_is_not_told_as_gone_and_is_stored_as_here()
     let told = roster.depart(&sid("a1"), 1, Departure::Sent, at(100));
     assert_eq!(told, Some(vec![]));
     assert!(roster.tick(at(40_000)).is_empty());
-    let stored = roster.take_unsaved(9);
+    let stored = roster.all_unsaved(9);
     assert!(stored.iter().all(|presence| presence.online));
     assert_eq!(stored.len(), 1);
     // The server did not stop after all, and she did not come back.
@@ -199,16 +199,18 @@ fn a_restored_user_who_went_before_the_restart_is_told_to_who_comes_back() {
 }
 
 #[test]
-fn what_waits_to_be_stored_is_one_entry_for_a_user_and_comes_back_if_it_could_not_be() {
+fn what_waits_to_be_stored_is_one_entry_for_a_user_and_waits_until_that_very_one_is_stored() {
     let mut roster = roster(Contacts::Rooms);
     roster.arrive(arrival("alice", "a1"), at(0));
     set(&mut roster, "a1", "busy");
-    let taken = roster.take_unsaved(10);
-    assert_eq!((taken.len(), &*taken[0].status), (1, "busy"));
+    let older = roster.all_unsaved(10);
+    assert_eq!((older.len(), &*older[0].status), (1, "busy"));
     set(&mut roster, "a1", "away");
-    roster.unsave(taken);
-    assert_eq!(&*roster.take_unsaved(10)[0].status, "away");
-    assert!(roster.take_unsaved(10).is_empty());
+    roster.saved(&older);
+    let newer = roster.all_unsaved(10);
+    assert_eq!(&*newer[0].status, "away");
+    roster.saved(&newer);
+    assert!(roster.all_unsaved(10).is_empty());
 }
 
 fn in_rooms(name: &str, rooms: &[&str]) -> Arrival {
