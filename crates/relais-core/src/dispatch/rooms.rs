@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::settle::{Refused, store_error, too_many_conflicts};
 use super::tenant::{Tenant, read};
 use super::{DECISIONS_MAX, Dispatcher};
-use crate::capability::{Standing, room};
+use crate::capability::{Outcome, Standing, room};
 use crate::command::{Actor, Identity, Invocation, Origin};
 use crate::error::{Code, Error};
 use crate::event::Facts;
@@ -206,17 +206,9 @@ impl Dispatcher {
         room: &RoomKey,
         user: &UserId,
     ) -> Result<Facts, Error> {
-        for _ in 0..DECISIONS_MAX {
-            let loaded = tenant.store.membership(room, user).await;
-            let loaded = loaded.map_err(store_error)?;
-            let outcome = room::add_member(invocation, room, user, loaded);
-            match self.settle(tenant, outcome, invocation.now).await {
-                Ok(settled) => return Ok(settled.reply),
-                Err(Refused::Conflict) => {}
-                Err(Refused::Error(error)) => return Err(error),
-            }
-        }
-        Err(too_many_conflicts())
+        let decide = |known| room::add_member(invocation, room, user, known);
+        self.change_member(tenant, invocation, room, user, decide)
+            .await
     }
 
     pub(super) async fn remove_member(
@@ -226,11 +218,26 @@ impl Dispatcher {
         room: &RoomKey,
         user: &UserId,
     ) -> Result<Facts, Error> {
+        let decide = |known| {
+            let sessions = read(&tenant.roster).sessions_in(user, room);
+            room::remove_member(invocation, room, user, known, sessions)
+        };
+        self.change_member(tenant, invocation, room, user, decide)
+            .await
+    }
+
+    /// Decides by the membership that is kept, and again when it was another one by the commit.
+    async fn change_member(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        room: &RoomKey,
+        user: &UserId,
+        decide: impl Fn(Membership) -> Outcome,
+    ) -> Result<Facts, Error> {
         for _ in 0..DECISIONS_MAX {
             let loaded = tenant.store.membership(room, user).await;
-            let loaded = loaded.map_err(store_error)?;
-            let sessions = read(&tenant.roster).sessions_in(user, room);
-            let outcome = room::remove_member(invocation, room, user, loaded, sessions);
+            let outcome = decide(loaded.map_err(store_error)?);
             match self.settle(tenant, outcome, invocation.now).await {
                 Ok(settled) => return Ok(settled.reply),
                 Err(Refused::Conflict) => {}
