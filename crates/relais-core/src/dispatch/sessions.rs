@@ -13,7 +13,7 @@ use crate::capability::{presence, room};
 use crate::command::Identity;
 use crate::error::Error;
 use crate::event::{Transition, Volatile};
-use crate::ids::{Epoch, Moment, Monotonic, Position, RoomKey, SessionId, TenantKey};
+use crate::ids::{Moment, Monotonic, RoomKey, SessionId, TenantKey};
 use crate::ports::{Change, CommitError, Head, Interval, Transaction};
 
 /// A connected session that is taken over was last heard of at most this long ago: the heartbeat would have ended it.
@@ -65,14 +65,14 @@ impl Dispatcher {
 
     /// A session comes back, whose `pid` and token were checked: over a new transport, after a restart, or taking over
     /// from a connection that is still open. `arrival.rooms` are its automatic rooms; explicit ones come from the store,
-    /// checked again against token and membership. `heard_at` is when its client was last heard of, if the engine knows.
-    /// `None`: it left for good and has to begin anew.
+    /// checked again against token and membership. `seen` is how far its client has the log.
+    /// `None`: it left for good, or what came after `seen` can no longer be replayed, and it has to begin anew.
     pub async fn resume(
         &self,
         tenant: &TenantKey,
         mut arrival: Arrival,
         identity: &Identity,
-        heard_at: Option<Monotonic>,
+        seen: Head,
         now: Moment,
     ) -> Result<Option<Resumed>, Error> {
         let tenant = self.open(tenant, now).await?;
@@ -81,7 +81,16 @@ impl Dispatcher {
             return Ok(None);
         }
         let removals = tenant.removals.load(Ordering::SeqCst);
-        let stays = self.stays(&tenant, &session, identity, now).await?;
+        let stays = tenant.store.session_rooms(&session).await;
+        let stays = stays.map_err(store_error)?;
+        let rooms = stays.iter().map(|stay| &stay.room);
+        let rooms: Vec<RoomKey> = arrival.rooms.iter().chain(rooms).cloned().collect();
+        if !recoverable(&tenant, seen, &rooms).await? {
+            return Ok(None);
+        }
+        let stays = self
+            .allowed(&tenant, &session, stays, identity, now)
+            .await?;
         let open = stays.iter().filter(|stay| stay.until.is_none());
         let joined: Vec<RoomKey> = open.map(|stay| stay.room.clone()).collect();
         arrival.rooms.extend(joined.iter().cloned());
@@ -91,11 +100,10 @@ impl Dispatcher {
             let silent = Monotonic(now.monotonic.0.saturating_sub(SILENCE_MS));
             let told = roster.arrive(arrival, now);
             tenant.tell(&self.ports, &told);
-            match (heard_at, known) {
-                (Some(heard_at), _) => heard_at,
-                (None, Some(known)) if known == now.monotonic => silent,
-                (None, Some(known)) => known,
-                (None, None) => Monotonic::default(),
+            match known {
+                Some(known) if known == now.monotonic => silent,
+                Some(known) => known,
+                None => Monotonic::default(),
             }
         };
         tenant.connections.fetch_add(1, Ordering::Relaxed);
@@ -108,16 +116,15 @@ impl Dispatcher {
         Ok(Some(Resumed { stays, since }))
     }
 
-    /// Explicit stays of a session, without rooms that its user may no longer be in; those are closed for good.
-    async fn stays(
+    /// The explicit stays of a session without those in rooms that its user may no longer be in; these are closed for good.
+    async fn allowed(
         &self,
         tenant: &Tenant,
         session: &SessionId,
+        mut stays: Vec<Interval>,
         identity: &Identity,
         now: Moment,
     ) -> Result<Vec<Interval>, Error> {
-        let stays = tenant.store.session_rooms(session).await;
-        let mut stays = stays.map_err(store_error)?;
         let mut refused = Vec::new();
         for stay in stays.iter().filter(|stay| stay.until.is_none()) {
             let (participates, _) = self.participation(tenant, identity, &stay.room).await?;
@@ -268,25 +275,17 @@ impl Dispatcher {
         let tenant = self.in_use(tenant);
         tenant.map_or_else(Vec::new, |tenant| read(&tenant.roster).rooms_of(session))
     }
+}
 
-    /// Whether everything after a client's position can still be replayed from the log, for a session in these rooms: the
-    /// same life of the log, a position that exists, and nothing trimmed since.
-    pub async fn recoverable(
-        &self,
-        tenant: &TenantKey,
-        epoch: Epoch,
-        position: Position,
-        rooms: &[RoomKey],
-        now: Moment,
-    ) -> Result<bool, Error> {
-        let tenant = self.open(tenant, now).await?;
-        let head = tenant.store.head();
-        if epoch != head.epoch || position > head.position {
-            return Ok(false);
-        }
-        let trimmed = tenant.store.trimmed(rooms).await.map_err(store_error)?;
-        Ok(position >= trimmed)
+/// Whether everything after what a client has seen can still be replayed from the log, for a session in these rooms: the
+/// same life of the log, a position that exists, and nothing trimmed since.
+async fn recoverable(tenant: &Tenant, seen: Head, rooms: &[RoomKey]) -> Result<bool, Error> {
+    let head = tenant.store.head();
+    if seen.epoch != head.epoch || seen.position > head.position {
+        return Ok(false);
     }
+    let trimmed = tenant.store.trimmed(rooms).await.map_err(store_error)?;
+    Ok(seen.position >= trimmed)
 }
 
 /// Transitions as one session is told of them.

@@ -11,9 +11,9 @@ use rand::RngCore as _;
 use relais_core::capability::roster::Arrival;
 use relais_core::command::{Actor, Identity};
 use relais_core::error::{Code, Error};
-use relais_core::ids::{AudienceKey, Epoch, Position, RoomKey, SessionId, TenantKey};
+use relais_core::ids::{AudienceKey, Epoch, Position, SessionId, TenantKey};
 use relais_core::limit::{Rate, TokenBucket};
-use relais_core::ports::StoreError;
+use relais_core::ports::{Head, StoreError};
 use relais_core::vocabulary::{Automatic, RoomKind};
 use relais_engine::{Accept, CloseCode, Connect, Interval, Offset, Refuse, Resume, Room, Sid};
 use serde_json::Value;
@@ -161,28 +161,13 @@ impl Relais {
         let dispatcher = session.served.dispatcher.clone();
         let key = session.tenant.key.clone();
         let now = self.clock.now();
-        let stays = session
-            .tenant
-            .store
-            .session_rooms(&pid.session)
-            .await
-            .map_err(unavailable)?;
-        let all_rooms: Vec<RoomKey> = session
-            .rooms
-            .iter()
-            .cloned()
-            .chain(stays.into_iter().map(|stay| stay.room))
-            .collect();
-        let (epoch, position) = (Epoch(offset.epoch), Position(offset.position));
-        if !dispatcher
-            .recoverable(&key, epoch, position, &all_rooms, now)
-            .await?
-        {
-            return Ok(fresh(session));
-        }
+        let seen = Head {
+            epoch: Epoch(offset.epoch),
+            position: Position(offset.position),
+        };
         let arrival = self.arrival(&session, pid.session.clone());
         let Some(resumed) = dispatcher
-            .resume(&key, arrival, &session.identity, None, now)
+            .resume(&key, arrival, &session.identity, seen, now)
             .await?
         else {
             return Ok(fresh(session));
@@ -210,7 +195,6 @@ impl Relais {
                 session: accept.data.id.clone(),
                 tenant: accept.data.tenant.key.clone(),
                 user: accept.data.identity.person.id.clone(),
-                began: self.clock.now().wall,
             };
             accept.pid = Some(self.pids.sign(&pid));
         }

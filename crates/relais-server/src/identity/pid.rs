@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use relais_core::ids::{SessionId, TenantKey, Timestamp, UserId};
+use relais_core::ids::{SessionId, TenantKey, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -25,9 +25,6 @@ pub struct Pid {
     /// Whose session.
     #[serde(rename = "u")]
     pub user: UserId,
-    /// When the session began.
-    #[serde(rename = "b")]
-    pub began: Timestamp,
 }
 
 /// Signs and reads pids.
@@ -88,7 +85,6 @@ mod tests {
             session: SessionId("s1".into()),
             tenant: TenantKey::new("bam", "t.1"),
             user: UserId::text("alice"),
-            began: Timestamp(1),
         };
         let text = key.sign(&pid);
         assert_eq!(key.read(&text), Some(pid));

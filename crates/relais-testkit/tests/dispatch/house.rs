@@ -300,14 +300,23 @@ impl House {
         connected.await.unwrap();
     }
 
+    /// From the beginning of the log.
     pub async fn resume(&self, name: &str, session: &str) -> Option<Resumed> {
+        let seen = Head {
+            epoch: Epoch(7),
+            position: Position(0),
+        };
+        self.resume_from(name, session, seen).await
+    }
+
+    pub async fn resume_from(&self, name: &str, session: &str, seen: Head) -> Option<Resumed> {
         let arrival = Arrival {
             generation: 2,
             ..self.arrival(name, session)
         };
         let (tenant, identity, now) = (tenant(), identity(name), self.now());
         let dispatcher = &self.dispatcher;
-        let resumed = dispatcher.resume(&tenant, arrival, &identity, None, now);
+        let resumed = dispatcher.resume(&tenant, arrival, &identity, seen, now);
         resumed.await.unwrap()
     }
 

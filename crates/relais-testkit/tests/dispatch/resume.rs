@@ -1,6 +1,7 @@
 //! Sessions that come back: with their rooms, with what they missed, and only where they may still be.
 
 use relais_core::ids::{Epoch, Monotonic, Position};
+use relais_core::ports::Head;
 
 use crate::house::*;
 
@@ -188,22 +189,20 @@ async fn a_member_who_was_removed_meanwhile_does_not_come_back_into_the_room() {
 }
 
 #[tokio::test]
-async fn a_position_is_recoverable_within_the_same_log_up_to_its_head() {
+async fn a_session_comes_back_from_a_position_of_the_same_log_up_to_its_head() {
     let house = House::new();
     house.enter("alice", "a1").await;
     house
         .on_session("alice", "a1", send("1", "hello"))
         .await
         .unwrap();
-    let (tenant, rooms) = (tenant(), [bam("1")]);
-    let recoverable = async |epoch, position| {
-        let (epoch, position, now) = (Epoch(epoch), Position(position), house.now());
-        let dispatcher = &house.dispatcher;
-        let answer = dispatcher.recoverable(&tenant, epoch, position, &rooms, now);
-        answer.await.unwrap()
+    let comes_back = async |epoch, position| {
+        let (epoch, position) = (Epoch(epoch), Position(position));
+        let seen = Head { epoch, position };
+        house.resume_from("alice", "a1", seen).await.is_some()
     };
-    assert!(recoverable(7, 0).await);
-    assert!(recoverable(7, 1).await);
-    assert!(!recoverable(7, 2).await, "beyond the head");
-    assert!(!recoverable(6, 1).await, "another life of the log");
+    assert!(comes_back(7, 0).await);
+    assert!(comes_back(7, 1).await);
+    assert!(!comes_back(7, 2).await, "beyond the head");
+    assert!(!comes_back(6, 1).await, "another life of the log");
 }
