@@ -142,18 +142,8 @@ struct IdleArgs {
 struct DurableArgs {
     #[command(flatten)]
     target: TargetArgs,
-    /// Senders, each a user of its own.
-    #[arg(long, default_value_t = durable::Plan::DURABLE.senders)]
-    senders: usize,
-    /// Rooms that they are spread over.
-    #[arg(long, default_value_t = durable::Plan::DURABLE.rooms)]
-    rooms: usize,
-    /// Messages in flight on each.
-    #[arg(long, default_value_t = durable::Plan::DURABLE.in_flight)]
-    in_flight: usize,
-    /// Characters of a message.
-    #[arg(long, default_value_t = durable::Plan::DURABLE.content_bytes)]
-    content_bytes: usize,
+    #[command(flatten)]
+    plan: durable::Plan,
     /// Sign tokens (HS256) with this secret.
     #[arg(long, required_unless_present = "token_command")]
     jwt_secret: Option<String>,
@@ -241,18 +231,12 @@ fn in_rooms(name: &'static str, preset: rooms::Plan, args: &RoomArgs) -> Result<
 }
 
 fn durably(args: DurableArgs) -> Result<(), LoadError> {
-    let plan = durable::Plan {
-        senders: args.senders,
-        rooms: args.rooms.max(1),
-        in_flight: args.in_flight.max(1),
-        content_bytes: args.content_bytes,
-    };
     let tokens = match args.token_command {
         Some(command) => TokenSource::Command(command),
         None => TokenSource::Secret(args.jwt_secret.unwrap_or_default()),
     };
     show("durable", "ack", &args.target, |target| {
-        durable::run(target, None, plan, &tokens)
+        durable::run(target, None, args.plan, &tokens)
     })
 }
 

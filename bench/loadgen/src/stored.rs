@@ -32,15 +32,8 @@ pub struct DurableArgs {
     /// Folder on the disk to measure; a new folder is made in it and removed. Default: beside the build.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Senders.
-    #[arg(long, default_value_t = durable::Plan::DURABLE.senders)]
-    senders: usize,
-    /// Rooms that they are spread over.
-    #[arg(long, default_value_t = durable::Plan::DURABLE.rooms)]
-    rooms: usize,
-    /// Messages in flight on each.
-    #[arg(long, default_value_t = durable::Plan::DURABLE.in_flight)]
-    in_flight: usize,
+    #[command(flatten)]
+    plan: durable::Plan,
     /// Connections of the pool of `node-postgres`.
     #[arg(long, default_value_t = 20)]
     pool: usize,
@@ -82,7 +75,7 @@ impl DurableArgs {
         let after = disk::sync_rate(&data.0, Duration::from_secs(2))?;
         let title = format!(
             "{} senders in {} rooms, {} messages in flight each; the disk syncs {before:.0} times/s before and {after:.0} after",
-            self.senders, self.rooms, self.in_flight
+            self.plan.senders, self.plan.rooms, self.plan.in_flight
         );
         let heading = Heading {
             name: "durable",
@@ -152,12 +145,6 @@ impl DurableArgs {
         log: &str,
         stage: Stage<'_>,
     ) -> Result<Figures, LoadError> {
-        let plan = durable::Plan {
-            senders: self.senders,
-            rooms: self.rooms,
-            in_flight: self.in_flight,
-            ..durable::Plan::DURABLE
-        };
         let running = Running::start(command, stage.port, stage.cores, log)?;
         let target = Target {
             addr: running.addr,
@@ -166,7 +153,7 @@ impl DurableArgs {
             secret: None,
         };
         let tokens = TokenSource::Secret(SECRET.to_owned());
-        durable::run(target, database, plan, &tokens)
+        durable::run(target, database, self.plan, &tokens)
     }
 }
 

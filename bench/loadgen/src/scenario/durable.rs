@@ -6,6 +6,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use clap::Args;
+
 use crate::conn::{Conn, Handler};
 use crate::error::LoadError;
 use crate::histogram::Histogram;
@@ -16,27 +18,31 @@ use crate::token::TokenSource;
 use super::{DRAIN_SECONDS, Figures, Target, WARM_UP, filler};
 
 /// Size of a run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Args)]
 pub struct Plan {
-    /// Connections, each a user of its own.
+    /// Senders, each a user of its own.
+    #[arg(long, default_value_t = 100)]
     pub senders: usize,
-    /// Rooms that the senders are spread over.
+    /// Rooms that they are spread over.
+    #[arg(long, default_value_t = 10, value_parser = at_least_one)]
     pub rooms: usize,
-    /// Messages without an ack on each connection.
+    /// Messages in flight on each.
+    #[arg(long, default_value_t = 8, value_parser = at_least_one)]
     pub in_flight: usize,
     /// Characters of a message.
-    pub content_bytes: usize,
+    #[arg(long, default_value_t = 128)]
+    content_bytes: usize,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}")),
+    }
 }
 
 impl Plan {
-    /// 100 senders in ten rooms, eight messages in flight each.
-    pub const DURABLE: Self = Self {
-        senders: 100,
-        rooms: 10,
-        in_flight: 8,
-        content_bytes: 128,
-    };
-
     fn room(&self, index: usize) -> String {
         format!("bench-{}", index % self.rooms)
     }
