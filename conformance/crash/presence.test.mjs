@@ -14,6 +14,17 @@ const GRACE_MS = 5000;
 const SLACK_MS = 3000;
 /** Nothing waits for the disk when somebody comes; this long after it, it is stored. */
 const STORED_MS = 3000;
+/** How soon a server that is watched closely notices silence: ping interval and timeout. */
+const [INTERVAL_MS, PATIENCE_MS] = [1000, 1000];
+
+/** A server that notices silence soon, people, and a proxy in front of it. */
+async function watched(t) {
+  const server = await relais(BIN, { PING_INTERVAL: String(INTERVAL_MS), PING_TIMEOUT: String(PATIENCE_MS) });
+  t.after(() => server.remove());
+  const proxy = await Proxy.to(server.url);
+  t.after(() => proxy.close());
+  return { server, people: new People(t, server), proxy };
+}
 
 test('after kill -9 who resumes is not announced, and who does not is, once, after the grace', { timeout: 60000 }, async (t) => {
   const server = await relais(BIN, { WS_PORT: String(await freePort()) });
@@ -40,31 +51,21 @@ test('after kill -9 who resumes is not announced, and who does not is, once, aft
 });
 
 test('a client that goes silent is gone after ping interval, timeout and a second, with no further grace', { timeout: 60000 }, async (t) => {
-  const [interval, patience] = [1000, 1000];
-  const server = await relais(BIN, { PING_INTERVAL: String(interval), PING_TIMEOUT: String(patience) });
-  t.after(() => server.remove());
-  const people = new People(t, server);
-  const proxy = await Proxy.to(server.url);
-  t.after(() => proxy.close());
+  const { server, people, proxy } = await watched(t);
   const alice = await people.enter('alice');
   const bob = await people.enter('bob', { url: proxy.url });
   await alice.hears('user-joined-bam', bob);
   proxy.refuse();
   const began = Date.now();
   proxy.stall();
-  await alice.hears('user-left-bam', bob, interval + patience + 1000 + SLACK_MS);
+  await alice.hears('user-left-bam', bob, INTERVAL_MS + PATIENCE_MS + 1000 + SLACK_MS);
   const waited = Date.now() - began;
   t.diagnostic(`seen after ${waited} ms`);
-  assert.ok(waited <= interval + patience + 1000 + 500, `only after ${waited} ms`);
+  assert.ok(waited <= INTERVAL_MS + PATIENCE_MS + 1000 + 500, `only after ${waited} ms`);
 });
 
 test('half-open connections are freed within interval, timeout and two seconds', { timeout: 60000 }, async (t) => {
-  const [interval, patience] = [1000, 1000];
-  const server = await relais(BIN, { PING_INTERVAL: String(interval), PING_TIMEOUT: String(patience) });
-  t.after(() => server.remove());
-  const people = new People(t, server);
-  const proxy = await Proxy.to(server.url);
-  t.after(() => proxy.close());
+  const { server, people, proxy } = await watched(t);
   for (let n = 0; n < 20; n += 1) await people.enter(`guest${n}`, { url: proxy.url });
   const open = async () => {
     const response = await fetch(`${server.url}/websocket/stats`, { headers: { authorization: `Bearer ${server.secrets.API_KEY}` } });
@@ -73,5 +74,5 @@ test('half-open connections are freed within interval, timeout and two seconds',
   assert.equal(await open(), 20);
   proxy.refuse();
   proxy.stall();
-  await eventually('all are freed', async () => (await open()) === 0, interval + patience + 2000 + 500);
+  await eventually('all are freed', async () => (await open()) === 0, INTERVAL_MS + PATIENCE_MS + 2000 + 500);
 });

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { level, mib, resident } from '../lib/memory.mjs';
 import { relais } from '../lib/servers.mjs';
 import { now } from '../lib/token.mjs';
-import { eventually, within } from '../lib/wait.mjs';
+import { eventually, pause } from '../lib/wait.mjs';
 import { PATIENCE_MS, Scene } from './scene.mjs';
 
 const BIN = process.env.RELAIS_BIN;
@@ -71,7 +71,7 @@ test(`${ENDING} tokens that end in the same second close their sessions, and hol
     const answer = await scene.ask(alice.wire, 'send-message', { bamId: 'talk', content: 'as always' });
     slowest = Math.max(slowest, performance.now() - began);
     if (answer.success) said += 1;
-    else await new Promise((resolve) => setTimeout(resolve, answer.error.retryAfterMs ?? assert.fail(answer.error.code)));
+    else await pause(answer.error.retryAfterMs ?? assert.fail(answer.error.code));
   }
   assert.deepEqual(new Set(await closed), new Set([1008]));
   const heard = () => bob.wire.frames.all.filter(({ text }) => text.startsWith('42["new-message"')).length;
@@ -95,7 +95,7 @@ test(`memory is back when a crowd of ${CROWD} has gone`, { timeout: 240000 }, as
   // What crowds leave is meant to be kept: who was here lately, pages of the store, the program itself. All of that has an end: one of
   // them has to leave next to nothing. What leaks never comes to that.
   await crowd();
-  await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
+  await pause(SETTLED_MS);
   let [base, peak, lowest] = [0, 0, Infinity];
   for (let crowds = 0; crowds < CROWDS_MAX && lowest > base * 1.05; crowds += 1) {
     base = await level(pid);

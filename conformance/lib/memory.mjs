@@ -1,6 +1,7 @@
 //! What a process holds, as the kernel counts it. In: a process id. Out: bytes.
 
 import { readFileSync } from 'node:fs';
+import { pause } from './wait.mjs';
 
 /** Resident memory. */
 export function resident(pid) {
@@ -13,7 +14,7 @@ export async function level(pid, { looks = 10, every = 200 } = {}) {
   const seen = [];
   for (let n = 0; n < looks; n += 1) {
     seen.push(resident(pid));
-    await new Promise((resolve) => setTimeout(resolve, every));
+    await pause(every);
   }
   return seen.sort((a, b) => a - b)[Math.floor(looks / 2)];
 }

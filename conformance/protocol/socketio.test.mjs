@@ -3,7 +3,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { CONNECT_TIMEOUT_MS, Polling, SEPARATOR, SLACK_MS, Socket, socketio } from '../lib/engine.mjs';
-import { eventually } from '../lib/wait.mjs';
+import { eventually, pause } from '../lib/wait.mjs';
 
 const BYTES = [Buffer.from([1, 2, 3]), Buffer.from([4, 5, 6])];
 const PLACEHOLDERS = '{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}';
@@ -150,7 +150,7 @@ test('a connection that does CONNECT within the time is not closed', async () =>
   socket.send('40');
   assert.match(await socket.next(), /^40/);
   assert.equal(await socket.next(), '42["auth",{}]');
-  const closed = await Promise.race([socket.closed, new Promise((resolve) => setTimeout(resolve, CONNECT_TIMEOUT_MS + 200, 'open'))]);
+  const closed = await Promise.race([socket.closed, pause(CONNECT_TIMEOUT_MS + 200).then(() => 'open')]);
   assert.equal(closed, 'open');
   socket.close();
 });
