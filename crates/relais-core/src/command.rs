@@ -11,6 +11,7 @@ use crate::event::{Facts, Person};
 use crate::ids::{
     AudienceKey, Conversation, Id, Moment, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
+use crate::restriction::{Against, Hold};
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,10 @@ pub struct Identity {
     pub claimed_rooms: Vec<RoomKey>,
     /// When the token ends, if it does.
     pub expires_at: Option<Timestamp>,
+    /// When the token was issued, if it says so (`iat`).
+    pub issued_at: Option<Timestamp>,
+    /// The token's own name, if it has one (`jti`).
+    pub token_id: Option<Arc<str>>,
 }
 
 /// How the command came in.
@@ -198,6 +203,22 @@ pub enum Command {
     },
     /// Pass something on to an audience. Reply, where it counts: `delivered`/`recipients`, `online`.
     Relay(NewRelay),
+    /// Hold a user or a token back.
+    Impose {
+        /// Whom.
+        against: Against,
+        /// From what.
+        hold: Hold,
+        /// Until when; `None`: until it is lifted.
+        until: Option<Timestamp>,
+    },
+    /// Let a user or a token go again.
+    Lift {
+        /// Whom.
+        against: Against,
+        /// From what.
+        hold: Hold,
+    },
     /// Numbers about the tenant. Reply: the counters that HTTP statistics map.
     Stats,
     /// An operation of a capability that a later version brings; answers `UNAVAILABLE`.
@@ -210,6 +231,22 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether others hear of it, so that somebody who is muted may not.
+    pub fn speaks(&self) -> bool {
+        !matches!(
+            self,
+            Command::JoinRoom { .. }
+                | Command::LeaveRoom { .. }
+                | Command::RoomOnline { .. }
+                | Command::ListMembers { .. }
+                | Command::History { .. }
+                | Command::MarkRead { .. }
+                | Command::GetPresence { .. }
+                | Command::ListPresence { .. }
+                | Command::Stats
+        )
+    }
+
     /// The room that the command is about, where there is one.
     pub fn room(&self) -> Option<&RoomKey> {
         match self {
@@ -230,6 +267,8 @@ impl Command {
             | Command::GetPresence { .. }
             | Command::ListPresence { .. }
             | Command::Relay(_)
+            | Command::Impose { .. }
+            | Command::Lift { .. }
             | Command::Stats
             | Command::Unavailable { .. } => None,
         }

@@ -14,4 +14,5 @@ pub mod event;
 pub mod ids;
 pub mod limit;
 pub mod ports;
+pub mod restriction;
 pub mod vocabulary;

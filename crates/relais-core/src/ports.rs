@@ -11,6 +11,7 @@ use crate::event::{Audience, Event, Message, NewRecord, Person, Record, Volatile
 use crate::ids::{
     Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
+use crate::restriction::{Against, Hold, Restriction};
 
 /// The log and the state behind it.
 #[async_trait]
@@ -68,6 +69,9 @@ pub trait TenantStore: Send + Sync {
         conversation: &Conversation,
         user: &UserId,
     ) -> Result<Seq, StoreError>;
+
+    /// All that is held against anybody of the tenant.
+    async fn restrictions(&self) -> Result<Vec<Restriction>, StoreError>;
 
     /// What was last stored about one user's presence. A store that can look it up directly overrides this.
     async fn presence(&self, user: &UserId) -> Result<Option<StoredPresence>, StoreError> {
@@ -201,6 +205,15 @@ pub enum Change {
     },
     /// What is to be known about presence after a restart.
     SetPresence(StoredPresence),
+    /// Hold somebody back; in the place of an earlier one of the same kind.
+    Impose(Restriction),
+    /// Let somebody go again.
+    Lift {
+        /// Whom.
+        against: Against,
+        /// From what.
+        hold: Hold,
+    },
 }
 
 /// Outcome of a commit.
@@ -356,6 +369,9 @@ pub trait Fanout: Send + Sync {
 pub trait Sessions: Send + Sync {
     /// Puts a session into a room of the hub; when it returns, every record above the hub's position reaches the session.
     async fn enter(&self, tenant: &TenantKey, session: &SessionId, room: &RoomKey);
+
+    /// Closes all sessions of a user, or of a token, for good: what they came with is worth nothing any more.
+    async fn close(&self, tenant: &TenantKey, whose: &Against);
 
     /// Takes a session out once it has been given every record up to `until`.
     async fn leave(&self, tenant: &TenantKey, session: &SessionId, room: &RoomKey, until: Position);

@@ -103,10 +103,10 @@ pub enum BootError {
 }
 
 /// Rooms of a session in the engine: those that the core lets it join, those that its token may name, those that it is a member of, and
-/// the tenant's, its user's and its role's. The core alone refuses a room; one that only the engine refused would be silent to a client
+/// the tenant's, its user's, its role's and its token's. The core alone refuses a room; one that only the engine refused would be silent to a client
 /// that was told it is in.
 fn engine_rooms_max(settings: &Settings) -> usize {
-    settings.limits.session_rooms_max + CLAIMED_ROOMS_MAX + MEMBER_ROOMS_MAX + 3
+    settings.limits.session_rooms_max + CLAIMED_ROOMS_MAX + MEMBER_ROOMS_MAX + 4
 }
 
 /// Files that are not connections of clients: the store, the log, HTTP requests under way.

@@ -246,13 +246,16 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
         let other = rusqlite::Connection::open(&path).expect("SQLite opens it");
         other.execute_batch(sql).expect("SQLite changes it");
     };
+    let version = rusqlite::Connection::open(&path)
+        .and_then(|file| file.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)))
+        .expect("SQLite reads it");
     change("PRAGMA user_version = 99");
     let error = refusal(&path);
     assert!(
         matches!(error, OpenError::NewerSchema { found: 99, .. }),
         "{error}"
     );
-    change("PRAGMA user_version = 1");
+    change(&format!("PRAGMA user_version = {version}"));
     open(&path).expect("nothing was changed");
 }
 

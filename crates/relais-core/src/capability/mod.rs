@@ -5,6 +5,7 @@
 
 pub mod facts;
 pub mod message;
+pub mod moderation;
 pub mod presence;
 pub mod relay;
 pub mod room;

@@ -14,6 +14,7 @@
 //! and what should follow it (hub, roster) is only put right by the next resume.
 
 mod messages;
+mod moderation;
 mod presences;
 mod relays;
 mod rooms;
@@ -99,6 +100,7 @@ impl Dispatcher {
         let tenant = self.open(&invocation.tenant, invocation.now).await?;
         // Taken out, so that what is passed on is moved and never copied. No capability looks at it again.
         let command = std::mem::replace(&mut invocation.command, Command::Stats);
+        tenant.check_restrictions(&invocation.actor, &command, invocation.now.wall)?;
         match command {
             Command::SendMessage(new) => self.send(&tenant, &invocation, &new).await,
             Command::JoinRoom {
@@ -148,6 +150,17 @@ impl Dispatcher {
                 Ok(self.list_presence(&tenant, before.as_ref(), limit))
             }
             Command::Relay(relay) => self.relay(&tenant, &invocation, relay).await,
+            Command::Impose {
+                against,
+                hold,
+                until,
+            } => {
+                self.impose(&tenant, &invocation, (&against, hold), until)
+                    .await
+            }
+            Command::Lift { against, hold } => {
+                self.lift(&tenant, &invocation, (&against, hold)).await
+            }
             Command::Stats => Ok(tenant.stats(invocation.now.monotonic).facts()),
             Command::Unavailable { operation, .. } => {
                 let text = format!("unable to do {operation}; it is not available yet");

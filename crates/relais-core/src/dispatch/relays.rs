@@ -27,6 +27,11 @@ impl Dispatcher {
         };
         session(invocation)?;
         tenant.touch(invocation.now.monotonic);
+        let wall = invocation.now.wall;
+        if let Err(error) = tenant.check_restrictions(&invocation.actor, &invocation.command, wall)
+        {
+            return Some(Err(error));
+        }
         let Command::Relay(relay) = &mut invocation.command else {
             return None;
         };

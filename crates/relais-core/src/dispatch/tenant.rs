@@ -17,6 +17,7 @@ use crate::event::Transition;
 use crate::event::{Event, Volatile};
 use crate::ids::{Moment, Monotonic, RoomKey, SessionId, TenantKey, Timestamp};
 use crate::ports::TenantStore;
+use crate::restriction::Restrictions;
 
 /// Who went offline this long before a start is told to sessions that come back.
 const RECENT_MS: i64 = 60_000;
@@ -35,6 +36,8 @@ pub(super) struct Tenant {
     pub(super) removals: AtomicU64,
     pub(super) connections: AtomicU64,
     pub(super) messages: Mutex<PerMinute>,
+    /// Who is held back.
+    pub(super) restrictions: RwLock<Restrictions>,
     used_at: AtomicU64,
 }
 
@@ -101,6 +104,7 @@ impl Dispatcher {
         let store = self.ports.store.tenant(key).await.map_err(store_error)?;
         let recently = Timestamp(now.wall.0 - RECENT_MS);
         let stored = store.presences(recently).await.map_err(store_error)?;
+        let restrictions = store.restrictions().await.map_err(store_error)?;
         let mut roster = Roster::new(self.rules.presence.clone());
         roster.restore(stored, Monotonic::default(), now);
         let tenant = Arc::new(Tenant {
@@ -112,6 +116,7 @@ impl Dispatcher {
             removals: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             messages: Mutex::default(),
+            restrictions: RwLock::new(Restrictions::new(restrictions)),
             used_at: AtomicU64::new(now.monotonic.0),
         });
         // Somebody else may have been quicker; then theirs is the one.

@@ -110,7 +110,9 @@ impl IdentityRules {
                 role: known.map(|(role, _)| role.clone()),
             },
             claimed_rooms: claimed_rooms(claims, rooms)?,
-            expires_at: expires_at(claims),
+            expires_at: time(claims, "exp"),
+            issued_at: time(claims, "iat"),
+            token_id: claims.get("jti").and_then(Value::as_str).map(Into::into),
         };
         Ok((self.tenant(claims)?, identity))
     }
@@ -181,9 +183,9 @@ fn claimed_rooms(claims: &Map<String, Value>, rooms: &Rooms) -> Result<Vec<RoomK
     Ok(claimed)
 }
 
-/// `exp`, in seconds, as it is after the proof: a number.
-fn expires_at(claims: &Map<String, Value>) -> Option<Timestamp> {
-    let seconds = claims.get("exp")?;
+/// A time in seconds, as it is after the proof: a number.
+fn time(claims: &Map<String, Value>, name: &str) -> Option<Timestamp> {
+    let seconds = claims.get(name)?;
     let ms = match seconds.as_i64() {
         Some(seconds) => seconds.checked_mul(1_000)?,
         None => (seconds.as_f64()? * 1_000.0) as i64,

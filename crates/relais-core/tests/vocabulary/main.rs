@@ -45,6 +45,8 @@ fn user(id: &str, role: Option<&str>) -> Actor {
         person: person(id, id, role),
         claimed_rooms: Vec::new(),
         expires_at: None,
+        issued_at: None,
+        token_id: None,
     }))
 }
 

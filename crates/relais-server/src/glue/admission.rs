@@ -61,6 +61,10 @@ impl Relais {
         let prepare = || served.dispatcher.prepare(&tenant.key, self.clock.now());
         let prepared = tenant.opening.once(is_prepared, prepare);
         prepared.await.map_err(refusal)?;
+        served
+            .dispatcher
+            .admit(&tenant.key, &identity, self.clock.now())
+            .map_err(refusal)?;
         let agent = connect
             .headers
             .get(http::header::USER_AGENT)
@@ -219,7 +223,8 @@ fn fresh(session: Session) -> Accept<Session> {
     ];
     keys.extend(session.identity.person.role.clone().map(AudienceKey::Role));
     keys.extend(session.rooms.iter().cloned().map(AudienceKey::Room));
-    let rooms: Vec<Room> = keys.iter().map(rooms::of).collect();
+    let mut rooms: Vec<Room> = keys.iter().map(rooms::of).collect();
+    rooms.extend(session.identity.token_id.as_deref().map(rooms::token));
     let mut accept = Accept::fresh(session.tenant.scope, session);
     accept.rooms = rooms;
     accept

@@ -102,6 +102,10 @@ impl TenantStore for CountingTenant {
         self.inner.read_mark(conversation, user).await
     }
 
+    async fn restrictions(&self) -> Answer<Vec<relais_core::restriction::Restriction>> {
+        self.inner.restrictions().await
+    }
+
     async fn presences(&self, since: Timestamp) -> Answer<Vec<StoredPresence>> {
         self.inner.presences(since).await
     }

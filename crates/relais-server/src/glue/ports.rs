@@ -3,10 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use relais_core::error::Code;
 use relais_core::event::{Record, Volatile};
 use relais_core::ids::{Position, RoomKey, SessionId, TenantKey};
 use relais_core::ports::{Fanout, Sessions};
-use relais_engine::{EngineHandle, Scope, Sid};
+use relais_core::restriction::Against;
+use relais_engine::{CloseCode, EngineHandle, Scope, Sid};
 
 use super::scopes::Scopes;
 use super::{publication, rooms};
@@ -65,6 +67,19 @@ impl Sessions for Hub {
             // turned away here, the core counts the rooms.
             engine
                 .enter(scope, &Sid::from(session.0.clone()), &rooms::room(room))
+                .await;
+        }
+    }
+
+    async fn close(&self, tenant: &TenantKey, whose: &Against) {
+        if let Some((engine, scope)) = self.target(tenant) {
+            let room = match whose {
+                Against::User(user) => rooms::user(user),
+                Against::Token(id) => rooms::token(id),
+            };
+            let reason = Code::TokenInvalid.row().name;
+            engine
+                .close_sessions(scope, &room, CloseCode::POLICY, reason)
                 .await;
         }
     }

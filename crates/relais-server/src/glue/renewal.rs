@@ -10,6 +10,7 @@ use relais_engine::{
 use serde_json::{Value, json};
 
 use super::expiry::{Expiries, What};
+use super::rooms;
 use super::service::{Relais, refusal_reply};
 use crate::clock::Clock;
 
@@ -52,8 +53,15 @@ pub fn renew(relais: &Arc<Relais>, socket: &Socket<Relais>, event: &Event<'_>) -
     let (relais, socket, wants_ack) = (relais.clone(), socket.clone(), event.wants_ack);
     Flow::Barrier(Box::pin(async move {
         match renewed(&relais, &socket, &token).await {
-            Ok(expires_at) => {
+            Ok(Renewed {
+                expires_at,
+                token_id,
+            }) => {
                 watch_until(&relais, &socket, expires_at);
+                // So that the new token can be revoked by its id too.
+                if let Some(id) = &token_id {
+                    socket.join(&rooms::token(id));
+                }
                 let shown = expires_at.map(|at| at.to_string());
                 let reply = json!({ "success": true, "expiresAt": shown });
                 wants_ack.then(|| Reply::json(reply.to_string()))
@@ -71,21 +79,27 @@ fn new_token(relais: &Relais, socket: &Socket<Relais>, event: &Event<'_>) -> Res
     token.map(str::to_owned).ok_or_else(missing)
 }
 
-async fn renewed(
-    relais: &Relais,
-    socket: &Socket<Relais>,
-    token: &str,
-) -> Result<Option<Timestamp>, Error> {
+/// What is kept of a new token.
+struct Renewed {
+    expires_at: Option<Timestamp>,
+    token_id: Option<Arc<str>>,
+}
+
+async fn renewed(relais: &Relais, socket: &Socket<Relais>, token: &str) -> Result<Renewed, Error> {
     let session = socket.data();
-    let now = relais.clock.now().wall;
-    let (tenant, identity) = session.served.prove(token, now).await?;
+    let now = relais.clock.now();
+    let (tenant, identity) = session.served.prove(token, now.wall).await?;
     if tenant != session.tenant.key || identity.person.id != session.identity.person.id {
         return Err(Error::new(
             Code::TokenInvalid,
             "unable to renew; the token is of somebody else",
         ));
     }
-    Ok(identity.expires_at)
+    session.served.dispatcher.admit(&tenant, &identity, now)?;
+    Ok(Renewed {
+        expires_at: identity.expires_at,
+        token_id: identity.token_id,
+    })
 }
 
 /// Announces and ends what is due. To be called several times a second.

@@ -10,6 +10,7 @@ const TENANT: u8 = 0;
 const ROOM: u8 = 1;
 const USER: u8 = 2;
 const ROLE: u8 = 3;
+const TOKEN: u8 = 4;
 
 /// The engine's room of an audience key.
 pub fn of(key: &AudienceKey) -> Room {
@@ -52,6 +53,11 @@ pub fn user(id: &UserId) -> Room {
 /// All sessions with a role.
 pub fn role(name: &str) -> Room {
     tagged(ROLE, &[name.as_bytes()])
+}
+
+/// All sessions that came with one token.
+pub fn token(id: &str) -> Room {
+    tagged(TOKEN, &[id.as_bytes()])
 }
 
 fn tagged(tag: u8, parts: &[&[u8]]) -> Room {

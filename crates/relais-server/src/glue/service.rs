@@ -66,6 +66,12 @@ impl Service for Relais {
         let session = socket.data();
         session.is_connected.set(true);
         renewal::watch(self, socket);
+        // Revoked between the door and here, where whoever closes its sessions did not find it yet.
+        let (dispatcher, now) = (&session.served.dispatcher, self.clock.now());
+        if let Err(error) = dispatcher.admit(&session.tenant.key, &session.identity, now) {
+            socket.close(CloseCode::POLICY, error.code.row().name);
+            return;
+        }
         if session.missed_since.is_some() {
             return;
         }

@@ -20,6 +20,8 @@ use relais_core::ports::{
     MessageQuery, Store, StoreError, StoredPresence, TenantStore, Transaction,
 };
 
+use relais_core::restriction::Restriction;
+
 use crate::EpochSource;
 use crate::retention::{Alive, Retained, Retention};
 use state::State;
@@ -159,6 +161,10 @@ impl TenantStore for MemoryTenant {
 
     async fn presence(&self, user: &UserId) -> Result<Option<StoredPresence>, StoreError> {
         Ok(self.held().presence(user))
+    }
+
+    async fn restrictions(&self) -> Result<Vec<Restriction>, StoreError> {
+        Ok(self.held().restrictions.values().cloned().collect())
     }
 
     async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError> {

@@ -15,6 +15,8 @@ use relais_core::ports::{
     StoredPresence, Transaction,
 };
 
+use relais_core::restriction::{Against, Hold, Restriction};
+
 use crate::retention::{Alive, Retained, Retention, StayVerdict};
 use crate::verdict::{Facts, Verdict, keeps_key, verdict};
 
@@ -38,6 +40,7 @@ pub(super) struct State {
     pub(super) marks: HashMap<(Conversation, UserId), Seq>,
     pub(super) stays: BTreeMap<SessionId, Vec<Stay>>,
     pub(super) presences: BTreeMap<UserId, StoredPresence>,
+    pub(super) restrictions: BTreeMap<(Against, Hold), Restriction>,
 }
 
 /// The messages of a conversation.
@@ -92,6 +95,7 @@ impl State {
             marks: HashMap::new(),
             stays: BTreeMap::new(),
             presences: BTreeMap::new(),
+            restrictions: BTreeMap::new(),
         }
     }
 
@@ -208,6 +212,13 @@ impl State {
             }
             Change::SetPresence(presence) => {
                 self.presences.insert(presence.person.id.clone(), presence);
+            }
+            Change::Impose(restriction) => {
+                let key = (restriction.against.clone(), restriction.hold);
+                self.restrictions.insert(key, restriction);
+            }
+            Change::Lift { against, hold } => {
+                self.restrictions.remove(&(against, hold));
             }
         }
     }

@@ -13,7 +13,9 @@ use relais_core::ports::{
     Change, CommitError, Committed, Idempotency, Membership, StoreError, StoredPresence,
     Transaction,
 };
+use relais_core::restriction::Restriction;
 use rusqlite::{Connection, Params};
+use serde::Serialize;
 
 use super::fault::{failed, store_error};
 use super::heads::{Place, Places, TenantLog};
@@ -326,6 +328,11 @@ impl Write<'_> {
                     ),
                 )
             }
+            Change::Impose(restriction) => self.impose(restriction),
+            Change::Lift { against, hold } => self.run(
+                "DELETE FROM restrictions WHERE tenant = ?1 AND subject = ?2 AND hold = ?3",
+                (self.tenant, json(against)?, json(hold)?),
+            ),
             Change::LeaveSession { session, room } => self.leave(&session.0, room),
             Change::LeaveSessions { sessions, room } => sessions
                 .iter()
@@ -386,6 +393,15 @@ impl Write<'_> {
         )
     }
 
+    fn impose(&self, restriction: &Restriction) -> Sqlite<()> {
+        let (subject, hold) = (json(&restriction.against)?, json(&restriction.hold)?);
+        self.run(
+            "INSERT INTO restrictions (tenant, subject, hold, data) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (tenant, subject, hold) DO UPDATE SET data = excluded.data",
+            (self.tenant, subject, hold, json(restriction)?),
+        )
+    }
+
     fn place(&mut self, place: Place) -> Sqlite<i64> {
         self.places.id(self.connection, self.tenant, place)
     }
@@ -396,6 +412,11 @@ impl Write<'_> {
             .execute(params)
             .map(|_| ())
     }
+}
+
+fn json(value: &impl Serialize) -> Sqlite<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 fn numeric(user: &UserId) -> bool {

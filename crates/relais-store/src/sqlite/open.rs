@@ -18,9 +18,10 @@ const LIBRARY_NEEDED: (i32, &str) = (3_051_003, "3.51.3");
 const APPLICATION_ID: i32 = 0x5245_4c41;
 
 /// In order; the schema's version is the number of those that were applied.
-const MIGRATIONS: &[&str] = &[include_str!(
-    "../../migrations/sqlite/0001_log_and_state.sql"
-)];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_log_and_state.sql"),
+    include_str!("../../migrations/sqlite/0002_restrictions.sql"),
+];
 
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS_KEPT: usize = 96;

@@ -11,9 +11,10 @@ use relais_core::ids::{
 use relais_core::ports::{
     Interval, Member, Membership, MessagePage, MessageQuery, StoreError, StoredPresence,
 };
+use relais_core::restriction::Restriction;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
-use super::fault::store_error;
+use super::fault::{failed, store_error};
 use super::heads::{Place, find};
 use super::keys::Keeper;
 use super::rows::{self, MESSAGE_COLUMNS, RECORD_COLUMNS};
@@ -205,6 +206,18 @@ pub(super) fn membership(
         None => Membership::Unknown,
         Some(0) => Membership::Member,
         Some(_) => Membership::Removed,
+    })
+}
+
+/// All that is held against anybody.
+pub(super) fn restrictions(
+    connection: &Connection,
+    tenant: i64,
+) -> Result<Vec<Restriction>, StoreError> {
+    let sql = "SELECT data FROM restrictions WHERE tenant = ?1";
+    all(connection, sql, [tenant], |row| {
+        let data: String = row.get(0).map_err(|error| store_error(&error))?;
+        serde_json::from_str(&data).map_err(|error| failed(&error.to_string()))
     })
 }
 

@@ -11,6 +11,7 @@ use relais_core::ports::{
     CommitError, Committed, Head, Interval, LogPage, Member, Membership, MessagePage, MessageQuery,
     StoreError, StoredPresence, TenantStore, Transaction,
 };
+use relais_core::restriction::Restriction;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -175,6 +176,10 @@ impl TenantStore for SqliteTenant {
         let user = user.clone();
         self.ask(move |connection, tenant| query::presence(connection, tenant, &user))
             .await
+    }
+
+    async fn restrictions(&self) -> Result<Vec<Restriction>, StoreError> {
+        self.ask(query::restrictions).await
     }
 
     async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError> {

@@ -16,6 +16,7 @@ use relais_core::error::{Code, Error};
 use relais_core::event::{Audience, Event, EventKind, Facts, Message, Person, Record, Volatile};
 use relais_core::ids::*;
 use relais_core::ports::*;
+use relais_core::restriction::{Against, Restriction};
 use relais_store::memory::MemoryStore;
 use serde_json::Value;
 
@@ -42,6 +43,7 @@ impl Fanout for Told {
 pub struct Hub {
     pub rooms: Mutex<BTreeSet<(SessionId, RoomKey)>>,
     pub left_at: Mutex<Vec<(SessionId, Position)>>,
+    pub closed: Mutex<Vec<Against>>,
     /// What happens while the next session enters.
     pub meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
 }
@@ -55,6 +57,9 @@ impl Sessions for Hub {
         }
         let mut rooms = self.rooms.lock().unwrap();
         rooms.insert((session.clone(), room.clone()));
+    }
+    async fn close(&self, _: &TenantKey, whose: &Against) {
+        self.closed.lock().unwrap().push(whose.clone());
     }
     async fn leave(&self, _: &TenantKey, session: &SessionId, room: &RoomKey, until: Position) {
         let mut rooms = self.rooms.lock().unwrap();
@@ -161,6 +166,9 @@ impl TenantStore for HookedTenant {
     async fn read_mark(&self, place: &Conversation, user: &UserId) -> Result<Seq, StoreError> {
         self.inner.read_mark(place, user).await
     }
+    async fn restrictions(&self) -> Result<Vec<Restriction>, StoreError> {
+        self.inner.restrictions().await
+    }
     async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError> {
         self.inner.presences(since).await
     }
@@ -207,6 +215,8 @@ pub fn identity(name: &str) -> Identity {
         },
         claimed_rooms: vec![bam("1"), bam("2")],
         expires_at: None,
+        issued_at: None,
+        token_id: None,
     }
 }
 

@@ -6,6 +6,7 @@
 mod house;
 
 mod messages;
+mod moderation;
 mod presence;
 mod relays;
 mod resume;

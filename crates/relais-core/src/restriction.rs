@@ -1,0 +1,116 @@
+//! What is held against a user or a token: it may no longer connect, or no longer speak.
+//!
+//! Comes in: what the store keeps and what the team's backend decides. Goes out: whether somebody is held back. In memory for each tenant
+//! in use, because every command asks. Who may impose one is [`capability::moderation`](crate::capability::moderation)'s.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Identity;
+use crate::error::{Code, Error};
+use crate::ids::{Timestamp, UserId};
+
+/// Against what.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Against {
+    /// A user, with all tokens.
+    User(UserId),
+    /// The one token that has this `jti`.
+    Token(Arc<str>),
+}
+
+/// What is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Hold {
+    /// Tokens that were issued up to then are worth nothing.
+    Revoked,
+    /// Connecting and reading go on; whatever others would hear of is refused.
+    Muted,
+}
+
+/// Something that is held against somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restriction {
+    /// Against what.
+    pub against: Against,
+    /// What.
+    pub hold: Hold,
+    /// Since when.
+    pub at: Timestamp,
+    /// Until when; `None`: until it is lifted.
+    pub until: Option<Timestamp>,
+}
+
+/// All that is held against anybody of one tenant; one for each pair of `against` and `hold`, the latest.
+#[derive(Clone, Debug, Default)]
+pub struct Restrictions(Vec<Restriction>);
+
+impl Restrictions {
+    /// As they were stored.
+    pub fn new(stored: Vec<Restriction>) -> Self {
+        Self(stored)
+    }
+
+    /// Nobody is held back, which is nearly always so.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Imposes one, in the place of an earlier one.
+    pub fn impose(&mut self, restriction: Restriction) {
+        self.lift(&restriction.against, restriction.hold);
+        self.0.push(restriction);
+    }
+
+    /// Lifts one.
+    pub fn lift(&mut self, against: &Against, hold: Hold) {
+        self.0
+            .retain(|other| other.against != *against || other.hold != hold);
+    }
+
+    /// Refuses a token that was revoked.
+    pub fn admit(&self, identity: &Identity, now: Timestamp) -> Result<(), Error> {
+        let revoked = self.holding(Hold::Revoked, identity, now).any(|one| {
+            match one.against {
+                Against::Token(_) => true,
+                // A token that does not say when it was issued may be of any time.
+                Against::User(_) => identity.issued_at.is_none_or(|issued| issued <= one.at),
+            }
+        });
+        match revoked {
+            true => Err(Error::new(
+                Code::TokenInvalid,
+                "unable to identify; the token was revoked",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses to let a muted user speak.
+    pub fn let_speak(&self, identity: &Identity, now: Timestamp) -> Result<(), Error> {
+        let Some(mute) = self.holding(Hold::Muted, identity, now).next() else {
+            return Ok(());
+        };
+        let left = mute.until.map(|until| until.0.saturating_sub(now.0));
+        Err(Error {
+            retry_after_ms: left.and_then(|ms| u64::try_from(ms).ok()),
+            ..Error::new(Code::Forbidden, "unable to send; the user is muted")
+        })
+    }
+
+    fn holding<'r>(
+        &'r self,
+        hold: Hold,
+        identity: &'r Identity,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &'r Restriction> {
+        self.0.iter().filter(move |one| {
+            let is_theirs = match &one.against {
+                Against::User(user) => *user == identity.person.id,
+                Against::Token(id) => identity.token_id.as_ref() == Some(id),
+            };
+            is_theirs && one.hold == hold && one.until.is_none_or(|until| now < until)
+        })
+    }
+}
