@@ -217,7 +217,7 @@ pub(super) fn restrictions(
     let sql = "SELECT data FROM restrictions WHERE tenant = ?1";
     all(connection, sql, [tenant], |row| {
         let data: String = row.get(0).map_err(|error| store_error(&error))?;
-        serde_json::from_str(&data).map_err(|error| failed(&error.to_string()))
+        serde_json::from_str(&data).map_err(|error| failed(error.to_string()))
     })
 }
 
