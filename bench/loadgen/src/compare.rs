@@ -3,13 +3,16 @@
 //! Each run gets a fresh server process. With several rounds the servers take turns, and the round in the middle (by the
 //! figure that the scenario compares) is shown, so that one disturbed run does not decide. Tables are printed as they come.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
+use crate::chart::{self, ChartArgs};
 use crate::error::LoadError;
 use crate::process;
 use crate::report::{self, Heading, Row};
+use crate::results::Results;
 use crate::scenario::{Figures, Target, connect, echo, idle, rooms};
 use crate::servers::{SERVERS, Server};
 use crate::stored::{DurableArgs, Stage};
@@ -21,7 +24,7 @@ pub struct CompareArgs {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "relais,relais-serve,socketioxide,node,uws"
+        default_value = "floor,relais,relais-serve,socketioxide,node,uws"
     )]
     servers: Vec<String>,
     /// Scenarios to run, in this order.
@@ -55,11 +58,24 @@ pub struct CompareArgs {
     /// Do not build or install the servers first.
     #[arg(long)]
     no_build: bool,
+    /// Keep the results in this file too, as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Keep the results in bench/results.json, and draw the README's table and chart from them.
+    #[arg(long, conflicts_with = "json")]
+    publish: bool,
     #[command(flatten)]
     durable: DurableArgs,
 }
 
 const PORTS: u16 = 90;
+
+impl CompareArgs {
+    fn json_file(&self) -> Option<PathBuf> {
+        let published = || self.publish.then(|| ChartArgs::published().results);
+        self.json.clone().or_else(published)
+    }
+}
 
 const HEADINGS: [(Heading, &str); 7] = [
     (
@@ -109,7 +125,8 @@ pub fn run(args: &CompareArgs) -> Result<(), LoadError> {
             server.build()?;
         }
     }
-    println!("{}", preamble(args, &servers));
+    let mut results = Results::new(args.json_file(), &circumstances(args), &servers);
+    println!("{}", results.preamble());
     process::pin(args.generator_core)?;
     let mut ports = (args.port..args.port.saturating_add(PORTS)).cycle();
     for name in &args.scenarios {
@@ -131,16 +148,18 @@ pub fn run(args: &CompareArgs) -> Result<(), LoadError> {
                 what: name.clone(),
                 reason: "no such scenario".to_owned(),
             })?;
-        let mut outcomes: Vec<Vec<Result<Figures, String>>> = vec![Vec::new(); servers.len()];
+        let taking_part = servers.iter().filter(|server| server.takes_part(name));
+        let taking_part: Vec<&Server> = taking_part.copied().collect();
+        let mut outcomes: Vec<Vec<Result<Figures, String>>> = vec![Vec::new(); taking_part.len()];
         for _ in 0..args.rounds.max(1) {
-            for (server, outcomes) in servers.iter().zip(&mut outcomes) {
+            for (server, outcomes) in taking_part.iter().zip(&mut outcomes) {
                 eprintln!("{name}: {}", server.name);
                 let port = ports.next().unwrap_or(args.port);
                 outcomes
                     .push(one(args, heading.name, server, port).map_err(|error| error.to_string()));
             }
         }
-        let rows: Vec<Row> = servers
+        let rows: Vec<Row> = taking_part
             .iter()
             .zip(outcomes)
             .map(|(server, outcomes)| Row {
@@ -149,6 +168,10 @@ pub fn run(args: &CompareArgs) -> Result<(), LoadError> {
             })
             .collect();
         println!("{}", report::table(heading, title, &rows));
+        results.add(heading, title, &rows)?;
+    }
+    if args.publish {
+        chart::run(&ChartArgs::published())?;
     }
     Ok(())
 }
@@ -219,6 +242,7 @@ fn middle(heading: &Heading, outcomes: Vec<Result<Figures, String>>) -> Result<F
     let mut shown = done.swap_remove(done.len() / 2);
     (shown.lost, shown.surplus) = (lost, surplus);
     if rounds > 1 {
+        shown.spread = Some((least, most));
         shown.notes.push(format!(
             "{rounds} rounds, from {least:.2} to {most:.2}; lost is the sum of all"
         ));
@@ -231,18 +255,16 @@ fn middle(heading: &Heading, outcomes: Vec<Result<Figures, String>>) -> Result<F
     Ok(shown)
 }
 
-fn preamble(args: &CompareArgs, servers: &[&Server]) -> String {
+/// The machine, where everything ran, and the command.
+fn circumstances(args: &CompareArgs) -> [String; 2] {
     let command: Vec<String> = std::env::args().skip(1).collect();
-    let versions: Vec<String> = servers
-        .iter()
-        .map(|server| format!("{} {}", server.name, server.version()))
-        .collect();
-    format!(
-        "Machine: {}. Server on core {}, generator on core {}, loopback.\nCompared: {}.\nCommand: `loadgen {}`\n",
-        process::machine(),
-        args.server_cores,
-        args.generator_core,
-        versions.join("; "),
-        command.join(" "),
-    )
+    [
+        format!(
+            "{}. Server on core {}, generator on core {}, loopback",
+            process::machine(),
+            args.server_cores,
+            args.generator_core,
+        ),
+        format!("cargo xtask bench {}", command.join(" ")),
+    ]
 }

@@ -3,6 +3,7 @@
 //! In: a scenario and a server's address, or `compare` to start and measure several servers side by side. Out: Markdown on
 //! standard output. It speaks raw WebSocket with Socket.IO text written by hand; it is no Socket.IO client.
 
+mod chart;
 mod clock;
 mod compare;
 mod conn;
@@ -12,6 +13,7 @@ mod histogram;
 mod postgres;
 mod process;
 mod report;
+mod results;
 mod scenario;
 mod servers;
 mod stored;
@@ -43,6 +45,8 @@ struct Cli {
 enum What {
     /// Run scenarios against several servers in turn, and print tables.
     Compare(compare::CompareArgs),
+    /// Draw the README's table and chart again from results that were kept.
+    Chart(chart::ChartArgs),
     /// One room, a fixed rate.
     Fanout(#[command(flatten)] RoomArgs),
     /// One room, as fast as the server goes.
@@ -165,6 +169,7 @@ fn main() -> ExitCode {
 fn run(what: What) -> Result<(), LoadError> {
     match what {
         What::Compare(args) => compare::run(&args),
+        What::Chart(args) => chart::run(&args),
         What::Fanout(args) => in_rooms("fanout", rooms::Plan::FANOUT, &args),
         What::Saturated(args) => in_rooms("saturated", rooms::Plan::SATURATED, &args),
         What::Rooms(args) => in_rooms("rooms", rooms::Plan::ROOMS, &args),

@@ -11,10 +11,16 @@ use crate::error::LoadError;
 
 /// User and system time that a process has used, in seconds.
 pub fn cpu_seconds(pid: u32) -> Result<f64, LoadError> {
+    cpu_parts(pid).map(|(user, system)| user + system)
+}
+
+/// User time and system time that a process has used, in seconds.
+fn cpu_parts(pid: u32) -> Result<(f64, f64), LoadError> {
     let path = format!("/proc/{pid}/stat");
     let text = read(&path)?;
-    let ticks = stat_ticks(&text).ok_or_else(|| unreadable(path))?;
-    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    let (user, system) = stat_ticks(&text).ok_or_else(|| unreadable(path))?;
+    let seconds = |ticks: u64| ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+    Ok((seconds(user), seconds(system)))
 }
 
 /// The same of a process and its children together.
@@ -45,12 +51,12 @@ pub fn resident_kib(pid: u32) -> Result<u64, LoadError> {
 }
 
 /// The name is in brackets and may hold anything; `utime` and `stime` are the 12th and 13th fields after it.
-fn stat_ticks(text: &str) -> Option<u64> {
+fn stat_ticks(text: &str) -> Option<(u64, u64)> {
     let (_, fields) = text.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+    Some((user, system))
 }
 
 /// The parent is the second field after the name.
@@ -97,7 +103,7 @@ pub fn raise_file_limit() -> u64 {
 /// CPU time of server and generator over a stretch of time.
 pub struct Meter {
     server: Option<u32>,
-    server_start: f64,
+    server_start: (f64, f64),
     own_start: f64,
     start: Instant,
 }
@@ -109,6 +115,8 @@ pub struct Stretch {
     pub seconds: f64,
     /// CPU seconds of the server, when its process is known.
     pub server: Option<f64>,
+    /// How many of them were system time.
+    pub server_system: Option<f64>,
     /// CPU seconds of the generator.
     pub generator: f64,
 }
@@ -118,7 +126,7 @@ impl Meter {
     pub fn start(server: Option<u32>) -> Result<Self, LoadError> {
         Ok(Self {
             server,
-            server_start: server.map(cpu_seconds).transpose()?.unwrap_or(0.0),
+            server_start: server.map(cpu_parts).transpose()?.unwrap_or_default(),
             own_start: cpu_seconds(std::process::id())?,
             start: Instant::now(),
         })
@@ -126,10 +134,12 @@ impl Meter {
 
     /// Ends the stretch.
     pub fn stop(&self) -> Result<Stretch, LoadError> {
-        let server = self.server.map(cpu_seconds).transpose()?;
+        let server = self.server.map(cpu_parts).transpose()?;
+        let (user, system) = self.server_start;
         Ok(Stretch {
             seconds: self.start.elapsed().as_secs_f64(),
-            server: server.map(|now| now - self.server_start),
+            server: server.map(|now| now.0 + now.1 - user - system),
+            server_system: server.map(|now| now.1 - system),
             generator: cpu_seconds(std::process::id())? - self.own_start,
         })
     }
@@ -177,7 +187,7 @@ mod tests {
     #[test]
     fn cpu_ticks_are_found_behind_a_name_with_brackets_and_spaces() {
         let stat = "42 (a) b (c)) S 1 42 42 0 -1 4194304 100 0 0 0 70 8 0 0 20 0 4 0 100 1000 10";
-        assert_eq!(stat_ticks(stat), Some(78));
+        assert_eq!(stat_ticks(stat), Some((70, 8)));
         assert_eq!(stat_parent(stat), Some(1));
     }
 

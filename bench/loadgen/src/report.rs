@@ -64,7 +64,7 @@ pub fn table(heading: &Heading, title: &str, rows: &[Row]) -> String {
             "max".into(),
         ]);
     }
-    columns.extend(["server busy", "generator busy", "lost"].map(str::to_owned));
+    columns.extend(["server busy", "of it system", "generator busy", "lost"].map(str::to_owned));
 
     let mut text = format!(
         "### {}: {title}\n\n| {} |\n|",
@@ -111,6 +111,9 @@ fn cells(heading: &Heading, figures: &Figures, references: &[(&str, f64)]) -> Ve
             .server
             .map_or("unknown".to_owned(), |cpu| percent(cpu / stretch.seconds)),
     );
+    let system = stretch.server.zip(stretch.server_system);
+    let system = system.filter(|(all, _)| *all > 0.0);
+    cells.push(system.map_or(String::new(), |(all, system)| percent(system / all)));
     cells.push(percent(stretch.generator / stretch.seconds));
     cells.push(match (figures.lost, figures.surplus) {
         (0, 0) => "0".to_owned(),
@@ -135,7 +138,7 @@ fn percent(share: f64) -> String {
 }
 
 /// Three significant digits, without an exponent.
-fn significant(value: f64) -> String {
+pub fn significant(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
@@ -160,6 +163,7 @@ mod tests {
         let stretch = Stretch {
             seconds: 10.0,
             server: Some(cpu),
+            server_system: Some(cpu / 2.0),
             generator: 1.0,
         };
         let mut figures = Figures::new(200_000, stretch);

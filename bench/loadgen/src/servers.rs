@@ -30,10 +30,32 @@ pub struct Server {
     version: &'static [&'static str],
     /// Whether clients need a token, and what signs it.
     pub secret: Option<&'static str>,
+    /// The scenarios that it can be in; all when empty.
+    only: &'static [&'static str],
 }
 
 /// All that can be compared.
 pub const SERVERS: &[Server] = &[
+    Server {
+        name: "floor",
+        build: (
+            "{root}/bench",
+            &[
+                "cargo",
+                "build",
+                "--release",
+                "--target-dir",
+                "{root}/bench/target",
+                "-p",
+                "peer-floor",
+            ],
+        ),
+        start: &["{root}/bench/target/release/peer-floor", "{port}"],
+        version: &["echo", "(no server: one send a recipient)"],
+        secret: None,
+        // With messages in flight all servers batch, which it does not; and it keeps nothing for an idle connection.
+        only: &["fanout", "rooms", "echo", "connect"],
+    },
     Server {
         name: "relais",
         build: (
@@ -53,6 +75,7 @@ pub const SERVERS: &[Server] = &[
         start: &["{root}/target/release/examples/relay", "{port}", "1"],
         version: &["git", "-C", "{root}", "describe", "--always", "--dirty"],
         secret: None,
+        only: &[],
     },
     Server {
         name: "relais-serve",
@@ -90,6 +113,7 @@ pub const SERVERS: &[Server] = &[
         ],
         version: &["git", "-C", "{root}", "describe", "--always", "--dirty"],
         secret: Some(SECRET),
+        only: &[],
     },
     Server {
         name: "socketioxide",
@@ -113,6 +137,7 @@ pub const SERVERS: &[Server] = &[
             "{root}/bench/Cargo.lock",
         ],
         secret: None,
+        only: &[],
     },
     Server {
         name: "node",
@@ -127,6 +152,7 @@ pub const SERVERS: &[Server] = &[
             "`socket.io ${require('{root}/bench/peers/node/node_modules/socket.io/package.json').version}, Node ${process.version}`",
         ],
         secret: None,
+        only: &[],
     },
     Server {
         name: "uws",
@@ -145,6 +171,7 @@ pub const SERVERS: &[Server] = &[
             "echo uWebSockets in Bun $({root}/bench/peers/uws/node_modules/bun/bin/bun.exe --version)",
         ],
         secret: None,
+        only: &[],
     },
 ];
 
@@ -171,6 +198,11 @@ impl Server {
                         .join(", ")
                 ),
             })
+    }
+
+    /// Whether it can be in that scenario.
+    pub fn takes_part(&self, scenario: &str) -> bool {
+        self.only.is_empty() || self.only.contains(&scenario)
     }
 
     /// Builds it, or installs what it needs.

@@ -171,6 +171,8 @@ pub fn run(
     let mut stretch = meter.stop()?;
     let database_cpu = database()? - database_before;
     stretch.server = stretch.server.map(|server| server + database_cpu);
+    // Of the database only the sum is known.
+    stretch.server_system = stretch.server_system.filter(|_| database_cpu == 0.0);
     let mut figures = Figures::new(senders.acked - before, stretch);
     figures.latency = senders.latency.latency();
     finish(&mut swarm, &mut senders, &mut figures)?;

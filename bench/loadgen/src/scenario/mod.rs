@@ -55,6 +55,8 @@ pub struct Figures {
     pub stretch: Stretch,
     /// Latency of the operations, where it is measured.
     pub latency: Option<Latency>,
+    /// The least and the most of the compared figure over all rounds, when there were several.
+    pub spread: Option<(f64, f64)>,
     /// Growth of the server's resident memory for a connection.
     pub kib_per_connection: Option<f64>,
     /// Operations that were due over the whole run and never came.
@@ -72,6 +74,7 @@ impl Figures {
             operations,
             stretch,
             latency: None,
+            spread: None,
             kib_per_connection: None,
             lost: 0,
             surplus: 0,
