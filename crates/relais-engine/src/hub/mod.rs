@@ -68,7 +68,8 @@ impl<S: Service> Shard<S> {
         let suffix = hub.applied().map(Offset::whole);
         let mut frames = LocalFrames::new(delivery, suffix);
         let mut given = 0;
-        hub.give(delivery, |number, event, session| {
+        let ahead = |session: &Rc<Session<S>>| session.touch();
+        hub.give(delivery, ahead, |number, event, session| {
             given += 1;
             session.connection.give(frames.get(number, event, session));
         });
@@ -138,6 +139,13 @@ impl<S: Service> Shard<S> {
 }
 
 impl<S: Service> Session<S> {
+    /// Reads what a fan-out is about to need of it, and does nothing with it: between two messages the kernel's work has pushed
+    /// it out of the caches, and fetching it was most of what a recipient cost here.
+    fn touch(&self) {
+        std::hint::black_box((self.form, self.namespace().len()));
+        self.connection.touch();
+    }
+
     /// The frame of one event of a record, with its own offset where the session wants offsets.
     pub(crate) fn durable_frame(
         &self,

@@ -184,16 +184,18 @@ impl<M: Clone> ScopeHub<M> {
         self.reading = false;
     }
 
-    /// Gives each event of a delivery to its members: event number, the event, the member.
+    /// Gives each event of a delivery to its members: event number, the event, the member. For `ahead` see [`Members::visit`].
     pub(crate) fn give(
         &mut self,
         delivery: &Arc<Delivery>,
+        ahead: impl Fn(&M),
         mut each: impl FnMut(usize, &OutEvent, &M),
     ) {
         for (number, event) in delivery.events().iter().enumerate() {
-            self.members.visit(&event.to, &event.except, |member| {
-                each(number, event, member)
-            });
+            self.members
+                .visit(&event.to, &event.except, &ahead, |member| {
+                    each(number, event, member)
+                });
         }
     }
 

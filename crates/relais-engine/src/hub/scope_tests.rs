@@ -47,7 +47,7 @@ impl Bench {
         let position = delivery.position().expect("records have positions");
         let given = &mut self.given;
         self.hub
-            .give(delivery, |_, _, _| given.push(position.position));
+            .give(delivery, |_| {}, |_, _, _| given.push(position.position));
         for (cursor, _) in self.hub.advance(position) {
             self.joined.push((cursor, position.position));
         }
@@ -154,7 +154,10 @@ fn a_stay_ends_with_its_last_position_and_not_before() {
     let hears = |bench: &mut Bench| {
         let mut heard = false;
         let rooms = [Room::from("b")];
-        bench.hub.members.visit(&rooms, &[], |_| heard = true);
+        bench
+            .hub
+            .members
+            .visit(&rooms, &[], |_| {}, |_| heard = true);
         heard
     };
     bench.publish(1);

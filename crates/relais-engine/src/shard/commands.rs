@@ -224,7 +224,7 @@ impl<S: Service> Shard<S> {
         let mut found = Vec::new();
         if let Some(hub) = self.hub.borrow_mut().get_mut(&scope) {
             hub.members
-                .visit(rooms, &[], |session| found.push(Rc::clone(session)));
+                .visit(rooms, &[], |_| {}, |session| found.push(Rc::clone(session)));
             if !hub.has_replays() {
                 return found;
             }
