@@ -5,7 +5,7 @@ use super::paths::{module_of, named};
 use super::source::Source;
 
 const CORE: &str = "crates/relais-core/src/";
-const NOUNS: [&str; 5] = ["ids", "command", "event", "error", "limit"];
+const NOUNS: [&str; 6] = ["ids", "command", "event", "error", "limit", "restriction"];
 const RULE: &str = "who-may-know-whom";
 
 /// What a file of core is, by its first module.

@@ -11,6 +11,43 @@ use crate::build::{
     append, change, chat, message, presence, record, room, send, send_keyed, session, user,
 };
 
+/// Who is held back stays held back: the latest of each kind, and nobody whose restriction was lifted.
+pub async fn restrictions_are_there_after_opening_again(harness: &dyn StoreHarness) {
+    let bench = Bench::new(harness).await;
+    let bob = user("bob");
+    let mute = Restriction {
+        against: Against::User(bob.clone()),
+        hold: Hold::Muted,
+        at: Timestamp(5),
+        until: Some(Timestamp(9)),
+    };
+    let changes = [
+        Change::Impose(mute.clone()),
+        Change::Impose(Restriction {
+            against: Against::Token("t".into()),
+            ..mute.clone()
+        }),
+        Change::Impose(Restriction {
+            until: None,
+            ..mute.clone()
+        }),
+        Change::Lift {
+            against: Against::Token("t".into()),
+            hold: Hold::Muted,
+        },
+    ];
+    bench.apply(change(5, changes)).await;
+    let held = Restriction {
+        until: None,
+        ..mute
+    };
+    assert_eq!(bench.tenant.restrictions().await, Ok(vec![held.clone()]));
+    let Some(bench) = bench.reopened().await else {
+        return;
+    };
+    assert_eq!(bench.tenant.restrictions().await, Ok(vec![held]));
+}
+
 /// Numbers go on where they were, keys still hold, state is what it was.
 pub async fn everything_is_there_after_opening_again(harness: &dyn StoreHarness) {
     let bench = Bench::new(harness).await;
@@ -19,12 +56,6 @@ pub async fn everything_is_there_after_opening_again(harness: &dyn StoreHarness)
         .apply(send_keyed(message(1, &chat("a"), &ann, "hello"), "k1"))
         .await;
     bench.apply(send(message(2, &chat("a"), &bob, "hi"))).await;
-    let mute = Restriction {
-        against: Against::User(bob.clone()),
-        hold: Hold::Muted,
-        at: Timestamp(5),
-        until: Some(Timestamp(9)),
-    };
     let online = presence(&ann, true, 5, &[room("a")]);
     let changes = [
         Change::AddMember {
@@ -45,19 +76,6 @@ pub async fn everything_is_there_after_opening_again(harness: &dyn StoreHarness)
             seq: Seq(2),
         },
         Change::SetPresence(online.clone()),
-        Change::Impose(mute.clone()),
-        Change::Impose(Restriction {
-            against: Against::Token("t".into()),
-            ..mute.clone()
-        }),
-        Change::Impose(Restriction {
-            until: None,
-            ..mute.clone()
-        }),
-        Change::Lift {
-            against: Against::Token("t".into()),
-            hold: Hold::Muted,
-        },
     ];
     bench.apply(change(5, changes)).await;
     let log = bench.log_after(0).await;
@@ -69,11 +87,6 @@ pub async fn everything_is_there_after_opening_again(harness: &dyn StoreHarness)
     assert_eq!(bench.log_after(0).await, log);
     assert!(bench.recorder.of(&crate::build::tenant("one")).is_empty());
     assert_eq!(bench.tenant.session_rooms(&session("s")).await, stays);
-    let held = Restriction {
-        until: None,
-        ..mute
-    };
-    assert_eq!(bench.tenant.restrictions().await, Ok(vec![held]));
     assert_eq!(bench.tenant.read_mark(&chat("a"), &ann).await, Ok(Seq(2)));
     assert_eq!(
         bench.tenant.presences(Timestamp(100)).await,

@@ -219,6 +219,7 @@ macro_rules! store_contract {
             retention: stays_of_living_sessions_are_kept_and_of_dead_ones_removed_after_the_window,
             retention: many_records_are_trimmed_in_one_run_while_commits_go_on,
             durable: everything_is_there_after_opening_again,
+            durable: restrictions_are_there_after_opening_again,
             durable: the_epoch_of_a_tenant_stays_the_same,
             durable: what_was_trimmed_is_remembered,
         }
