@@ -275,3 +275,16 @@ pub enum What {
     /// The last device left a room.
     Left(RoomKey),
 }
+
+impl What {
+    /// The kind of event that tells it.
+    pub fn kind(&self) -> EventKind {
+        match self {
+            Self::Online => EventKind::PresenceOnline,
+            Self::Offline => EventKind::PresenceOffline,
+            Self::Changed => EventKind::PresenceChanged,
+            Self::Joined(_) => EventKind::RoomJoined,
+            Self::Left(_) => EventKind::RoomLeft,
+        }
+    }
+}

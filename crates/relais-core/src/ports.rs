@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::command::SeqRange;
-use crate::event::{Audience, Event, Message, NewRecord, Person, Record, Volatile};
+use crate::event::{Audience, Event, EventKind, Message, NewRecord, Person, Record, Volatile};
 use crate::ids::{
     Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
@@ -382,4 +382,10 @@ pub trait Audiences: Send + Sync {
     /// The union of the audiences of all wire events that the app makes of it. `None`: the app makes none, so that no
     /// record is needed.
     fn audience(&self, event: &Event) -> Option<Audience>;
+
+    /// Whether the app makes a wire event of any event of this kind; if not, nobody needs to be told of a volatile one.
+    fn tells(&self, kind: EventKind) -> bool {
+        let _ = kind;
+        true
+    }
 }

@@ -56,7 +56,8 @@ impl Tenant {
 
     /// Publishes what the roster told. The caller holds the roster's lock.
     pub(super) fn tell(&self, ports: &Ports, told: &[Transition]) {
-        for transition in told {
+        let told = told.iter();
+        for transition in told.filter(|told| ports.audiences.tells(told.what.kind())) {
             let event = presence::event(transition).or_else(|| room::event(transition));
             if let Some(event) = event {
                 self.publish(ports, event, transition.at.wall);

@@ -37,7 +37,7 @@ use serde_json::{Map, Value};
 
 use crate::command::Identity;
 use crate::error::Error;
-use crate::event::{Audience, Event, Facts, Record, Volatile};
+use crate::event::{Audience, Event, EventKind, Facts, Record, Volatile};
 use crate::ids::{RoomKey, SessionId};
 use crate::ports::Audiences;
 
@@ -166,6 +166,11 @@ impl App {
         self.server.audience(&self.rooms, event)
     }
 
+    /// Whether any wire event can come of events of this kind.
+    pub fn tells(&self, kind: EventKind) -> bool {
+        self.server.tells(kind)
+    }
+
     /// The wire events that a record becomes, live or replayed, always the same and in the same order.
     pub fn render(&self, record: &Record) -> WireEvents {
         self.server.render_record(&self.rooms, record)
@@ -238,6 +243,10 @@ impl App {
 impl Audiences for App {
     fn audience(&self, event: &Event) -> Option<Audience> {
         self.server.audience(&self.rooms, event)
+    }
+
+    fn tells(&self, kind: EventKind) -> bool {
+        self.server.tells(kind)
     }
 }
 

@@ -137,6 +137,11 @@ impl ServerEvents {
         self.by_kind.get(kind as usize).map_or(&[], Vec::as_slice)
     }
 
+    /// See [`super::App::tells`].
+    pub(super) fn tells(&self, kind: EventKind) -> bool {
+        kind == EventKind::RelaySent || !self.of(kind).is_empty()
+    }
+
     /// See [`super::App::audience`].
     pub(super) fn audience(&self, rooms: &Rooms, event: &Event) -> Option<Audience> {
         let view = View::of_event(rooms, event);

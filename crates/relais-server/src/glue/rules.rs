@@ -5,7 +5,7 @@ use std::sync::Arc;
 use relais_core::capability::room::{JoinPolicy, RoomPolicy};
 use relais_core::capability::roster;
 use relais_core::dispatch::Rules;
-use relais_core::event::{Audience, Event};
+use relais_core::event::{Audience, Event, EventKind};
 use relais_core::ports::Audiences;
 use relais_core::vocabulary::{self, App, Reach};
 
@@ -25,10 +25,15 @@ pub fn of(app: &App, session_rooms_max: usize) -> Rules {
         Reach::Contacts => roster::Contacts::Rooms,
         Reach::Tenant => roster::Contacts::Tenant,
     };
+    let ordinary = roster::Rules::default();
     let presence = roster::Rules {
         statuses: app.presence.statuses.clone(),
         contacts,
-        ..roster::Rules::default()
+        past_max: match tells_of_people(app) {
+            true => ordinary.past_max,
+            false => 0,
+        },
+        ..ordinary
     };
     Rules {
         rooms: rooms.collect(),
@@ -37,11 +42,45 @@ pub fn of(app: &App, session_rooms_max: usize) -> Rules {
     }
 }
 
+/// Whether anything on the wire tells who is here.
+fn tells_of_people(app: &App) -> bool {
+    let kinds = [
+        EventKind::PresenceOnline,
+        EventKind::PresenceOffline,
+        EventKind::PresenceChanged,
+        EventKind::RoomJoined,
+        EventKind::RoomLeft,
+    ];
+    kinds.into_iter().any(|kind| app.tells(kind))
+}
+
 /// An app file as the core asks it who hears of an event.
 pub struct FileAudiences(pub Arc<App>);
 
 impl Audiences for FileAudiences {
     fn audience(&self, event: &Event) -> Option<Audience> {
         self.0.audience(event)
+    }
+
+    fn tells(&self, kind: EventKind) -> bool {
+        self.0.tells(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn past_max(server: &str) -> usize {
+        let file = format!("name = \"a\"\ntitle = \"A\"\n{server}");
+        let app = App::parse("a.toml", &file).expect("a right file");
+        of(&app, 8).presence.past_max
+    }
+
+    #[test]
+    fn who_comes_and_goes_is_remembered_only_where_the_app_tells_of_it() {
+        assert_eq!(past_max(""), 0);
+        let joined = "[server.joined]\non = \"room.joined\"\ndata = { userId = \"userId\" }\n";
+        assert_eq!(past_max(joined), roster::Rules::default().past_max);
     }
 }

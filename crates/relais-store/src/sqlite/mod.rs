@@ -11,6 +11,7 @@ mod fault;
 mod heads;
 mod keys;
 mod open;
+mod pace;
 mod query;
 mod readers;
 mod recent;
@@ -42,6 +43,7 @@ use door::Door;
 use fault::{closed, failed, store_error};
 
 use heads::TenantLog;
+use pace::Pace;
 use readers::Readers;
 use recent::{RecentLimits, Recents};
 use tenant::SqliteTenant;
@@ -135,6 +137,7 @@ impl SqliteStore {
             }),
             queued_bytes: AtomicUsize::new(0),
             door: Door::new(options.queue_wait_max),
+            pace: Pace::default(),
             failing: AtomicBool::new(false),
         });
         let limits = BatchLimits {

@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::Inner;
 use super::fault::closed;
 use super::heads::TenantLog;
+use super::pace;
 use super::query;
 use super::rows::Prepared;
 use super::writer::{Commit, Job};
@@ -52,15 +53,27 @@ impl SqliteTenant {
             return Err(refuse(StoreError::Overloaded));
         }
         let (reply, answer) = oneshot::channel();
+        let is_patient = pace::is_patient(&prepared.transaction);
         let commit = Commit {
             tenant: self.log.clone(),
             prepared,
             bytes,
+            is_patient,
             queued_at: Instant::now(),
             reply,
         };
         use tokio::sync::mpsc::error::TrySendError;
-        match self.inner.queue.try_send(Job::Commit(commit)) {
+        let pace = &self.inner.shared.pace;
+        if !is_patient {
+            pace.hurry();
+        }
+        let sent = self.inner.queue.try_send(Job::Commit(commit));
+        match (is_patient, sent.is_ok()) {
+            (true, _) => {}
+            (false, true) => pace.wake(),
+            (false, false) => pace.taken(1),
+        }
+        match sent {
             Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => Err(refuse(StoreError::Overloaded)),
             Err(TrySendError::Closed(_)) => Err(refuse(closed())),

@@ -2,7 +2,7 @@
 //!
 //! Transactions come through a bounded queue. Out go, in this order: rows (one transaction of SQLite, one sync), the
 //! new heads, the records (to the `Fanout`, ascending, from here alone), the answers. It never waits for a batch to
-//! fill, and never acknowledges what was not synced. After a failure at the commit it does not know what the disk
+//! fill, but for joins that come in a crowd ([`super::pace`]), and never acknowledges what was not synced. After a failure at the commit it does not know what the disk
 //! holds: it reads the heads again before it goes on, and publishes what turns out to have been committed.
 
 use std::collections::HashMap;
@@ -25,6 +25,7 @@ use super::fault::{failed, store_error};
 use super::heads::{Places, TenantLog};
 use super::keys::Keys;
 use super::open::Lock;
+use super::pace::Pace;
 use super::query;
 use super::recent::Recents;
 use super::rows::Prepared;
@@ -35,6 +36,8 @@ pub(super) struct Commit {
     pub(super) tenant: Arc<TenantLog>,
     pub(super) prepared: Prepared,
     pub(super) bytes: usize,
+    /// It may wait for company: see [`super::pace`].
+    pub(super) is_patient: bool,
     pub(super) queued_at: Instant,
     pub(super) reply: oneshot::Sender<Result<Committed, CommitError>>,
 }
@@ -60,6 +63,8 @@ pub(super) struct Shared {
     pub(super) queued_bytes: AtomicUsize,
     /// Lets in what can be committed in time.
     pub(super) door: Door,
+    /// Lets those wait for company that can.
+    pub(super) pace: Pace,
     /// Whether the last attempt to write failed; a probe finds out whether it has healed.
     pub(super) failing: AtomicBool,
 }
@@ -85,6 +90,8 @@ pub(super) struct Writer {
     tenants: HashMap<TenantKey, Arc<TenantLog>>,
     /// Logs whose end must be read again before anything is written to them.
     unsure: Vec<Arc<TenantLog>>,
+    /// When the last batch ended.
+    rested_at: Option<Instant>,
     /// Released when the thread ends.
     _lock: Lock,
 }
@@ -114,6 +121,7 @@ impl Writer {
             keys: Keys::default(),
             tenants: HashMap::new(),
             unsure: Vec::new(),
+            rested_at: None,
             _lock: lock,
         }
     }
@@ -121,12 +129,16 @@ impl Writer {
     /// Works until every sender is gone or it is asked to close; then checkpoints.
     pub(super) fn run(mut self) {
         while let Some(job) = self.queue.blocking_recv() {
+            if matches!(&job, Job::Commit(commit) if commit.is_patient) {
+                self.shared.pace.rest(self.rested_at);
+            }
             self.shared.door.begin();
             let (commits, other) = self.gather(job);
             if let Some(oldest) = commits.first() {
                 let (count, waited) = (commits.len(), oldest.queued_at.elapsed());
                 self.commit(commits);
                 self.shared.door.end(count, waited);
+                self.rested_at = Some(Instant::now());
             }
             match other {
                 Some(Job::Aside(work)) => work(&mut self),
@@ -170,6 +182,8 @@ impl Writer {
 
     fn taken(&self, commits: &[Commit], bytes: usize) {
         self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let hurried = commits.iter().filter(|commit| !commit.is_patient);
+        self.shared.pace.taken(hurried.count());
         metrics::gauge!("relais_store_queue_transactions").set(self.queue.len() as f64);
         if !commits.is_empty() {
             metrics::histogram!("relais_store_batch_transactions").record(commits.len() as f64);

@@ -77,6 +77,18 @@ impl Audiences for Everything {
     }
 }
 
+/// An app that puts nothing of what is volatile on the wire.
+struct NothingVolatile;
+
+impl Audiences for NothingVolatile {
+    fn audience(&self, event: &Event) -> Option<Audience> {
+        Everything.audience(event)
+    }
+    fn tells(&self, _: EventKind) -> bool {
+        false
+    }
+}
+
 /// A store in memory with hooks.
 pub struct Hooked {
     inner: MemoryStore,
@@ -250,16 +262,27 @@ impl House {
             inner: MemoryStore::new(told.clone(), Arc::new(|| Epoch(7))),
             faults: Arc::default(),
         });
-        Self::on(store, told, contacts)
+        Self::on(store, told, contacts, Arc::new(Everything))
     }
 
-    fn on(store: Arc<Hooked>, told: Arc<Told>, contacts: Contacts) -> Self {
+    /// With an app that tells nobody who comes and goes.
+    pub fn telling_nothing() -> Self {
+        let Self { store, told, .. } = Self::new();
+        Self::on(store, told, Contacts::Rooms, Arc::new(NothingVolatile))
+    }
+
+    fn on(
+        store: Arc<Hooked>,
+        told: Arc<Told>,
+        contacts: Contacts,
+        audiences: Arc<dyn Audiences>,
+    ) -> Self {
         let hub = Arc::new(Hub::default());
         let ports = Ports {
             store: store.clone(),
             fanout: told.clone(),
             sessions: hub.clone(),
-            audiences: Arc::new(Everything),
+            audiences,
         };
         Self {
             dispatcher: Arc::new(Dispatcher::new(ports, rules(contacts))),
@@ -274,7 +297,7 @@ impl House {
 
     /// The process is killed and starts again on the same disk: monotonic time begins anew.
     pub fn restart(self) -> Self {
-        let house = Self::on(self.store, self.told, self.contacts);
+        let house = Self::on(self.store, self.told, self.contacts, Arc::new(Everything));
         house.now_ms.store(1_000, Ordering::SeqCst);
         house.told.volatile.lock().unwrap().clear();
         house

@@ -38,6 +38,20 @@ async fn a_status_is_told_once_to_the_rooms_that_the_user_is_in() {
 }
 
 #[tokio::test]
+async fn what_the_app_puts_in_no_event_is_told_to_nobody_and_known_all_the_same() {
+    let house = House::telling_nothing();
+    house.enter("alice", "a1").await;
+    house.enter("bob", "b1").await;
+    house
+        .on_session("alice", "a1", status("away"))
+        .await
+        .unwrap();
+    assert!(house.told.volatile.lock().unwrap().is_empty());
+    let seen = house.on_session("bob", "b1", get("alice")).await.unwrap();
+    assert_eq!(seen["status"], "away");
+}
+
+#[tokio::test]
 async fn an_undeclared_status_is_refused_and_so_is_one_without_a_session() {
     let house = House::new();
     house.connect("alice", "a1").await;

@@ -57,7 +57,8 @@ pub struct Rules {
     /// The same for those whom the server sent away because it stops: 60,000 ms, more than a drain may take. They are taken up again by
     /// the next process.
     pub sent_grace_ms: u64,
-    /// Latest transitions kept for sessions that come back: 8,192. When they are over, the oldest is forgotten.
+    /// Latest transitions kept for sessions that come back: 8,192. When they are over, the oldest is forgotten. 0: the app tells nobody of
+    /// any, so nobody misses one.
     pub past_max: usize,
     /// Departed sessions that are remembered: 16,384. The same.
     pub departed_max: usize,

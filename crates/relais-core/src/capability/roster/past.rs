@@ -32,6 +32,7 @@ pub(super) struct Past {
     latest: HashMap<Key, u64>,
     by_number: BTreeMap<u64, (Key, Transition)>,
     next: u64,
+    /// 0: nothing is kept, and nothing is missed.
     max: usize,
     /// The moment of the newest transition that was forgotten for want of space.
     forgotten: Option<Monotonic>,
@@ -48,7 +49,7 @@ impl Past {
             latest: HashMap::new(),
             by_number: BTreeMap::new(),
             next: 0,
-            max: max.max(1),
+            max,
             forgotten: None,
             went: HashMap::new(),
             went_order: VecDeque::new(),
@@ -59,6 +60,9 @@ impl Past {
     }
 
     pub(super) fn record(&mut self, transitions: &[Transition]) {
+        if self.max == 0 {
+            return;
+        }
         for transition in transitions {
             let user = transition.shown.person.id.clone();
             let subject = match &transition.what {

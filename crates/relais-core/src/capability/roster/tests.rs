@@ -270,3 +270,31 @@ fn a_room_that_heard_offline_hears_the_opposite_when_the_user_is_back_in_it() {
     let told = roster.join(&sid("a1"), room("1"), at(6));
     assert_eq!(whats(&told), [What::Joined(room("1"))]);
 }
+
+#[test]
+fn a_roster_that_keeps_no_past_says_that_nobody_missed_anything() {
+    let mut roster = Roster::new(Arc::new(Rules {
+        past_max: 0,
+        ..Rules::default()
+    }));
+    roster.arrive(arrival("alice", "a1"), at(0));
+    roster.arrive(arrival("bob", "b1"), at(1));
+    roster.depart(&sid("b1"), 1, Departure::Clean, at(2));
+    let missed = roster.missed(&sid("a1"), Monotonic(0));
+    assert_eq!((missed.transitions.len(), missed.complete), (0, true));
+}
+
+#[test]
+fn the_kind_of_a_transition_is_that_of_its_event() {
+    use crate::capability::{presence, room};
+    let mut roster = roster(Contacts::Rooms);
+    let mut told = roster.arrive(arrival("alice", "a1"), at(0));
+    let session = sid("a1");
+    told.extend(roster.depart(&session, 1, Departure::Clean, at(1)).unwrap());
+    let kinds = |told: &Transition| {
+        let event = presence::event(told).or_else(|| room::event(told)).unwrap();
+        (told.what.kind(), event.kind)
+    };
+    assert_eq!(told.len(), 5);
+    assert!(told.iter().map(kinds).all(|(kind, event)| kind == event));
+}

@@ -30,6 +30,7 @@ fn stage() -> Stage {
         recents: Recents::new(limits),
         queued_bytes: AtomicUsize::new(0),
         door: Door::new(std::time::Duration::from_millis(500)),
+        pace: Pace::default(),
         failing: AtomicBool::new(false),
     });
     let recorder = Arc::new(Recorder::default());
@@ -57,6 +58,7 @@ impl Stage {
                 tenant: self.tenant.clone(),
                 prepared: Prepared::new(build::send(message)).expect("JSON"),
                 bytes: 0,
+                is_patient: false,
                 queued_at: Instant::now(),
                 reply: oneshot::channel().0,
             }
