@@ -37,6 +37,8 @@ pub(crate) struct Opening {
     pub(crate) peer: SocketAddr,
     pub(crate) headers: HeaderMap,
     pub(crate) query: String,
+    /// Kept for [`crate::Wire::Plain`] only, where it may say something.
+    pub(crate) path: String,
     /// Hash of the credentials that came with it; later requests have to bring the same.
     pub(crate) identity: u64,
 }

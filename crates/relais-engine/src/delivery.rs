@@ -72,9 +72,39 @@ pub(crate) enum Form {
     Text,
     /// Socket.IO text with a recovery offset as the last argument.
     TextWithOffset,
+    /// A plain JSON frame, with time and position.
+    Plain,
 }
 
-const FORMS: usize = 2;
+const FORMS: usize = 3;
+
+impl Form {
+    /// Writes an event in this form. `offset` is left out where the form has no place for it.
+    pub(crate) fn write(
+        self,
+        event: &OutEvent,
+        namespace: &str,
+        offset: Option<Offset>,
+        volatile: bool,
+    ) -> FrameRef {
+        let offset = match self {
+            Self::Plain => {
+                return frame::plain_event(&event.name, &event.args, event.at, offset, volatile);
+            }
+            Self::Text => None,
+            Self::TextWithOffset => offset,
+        };
+        frame::event(&EventParts {
+            namespace,
+            ack: None,
+            name: &event.name,
+            args: &event.args,
+            attachments: &event.attachments,
+            offset,
+            volatile,
+        })
+    }
+}
 
 /// The frames of a delivery's events in one form.
 type Frames = SmallVec<[FrameRef; 1]>;
@@ -162,21 +192,9 @@ impl Delivery {
 
     fn encode(&self, form: Form) -> Frames {
         let events = self.events().iter().enumerate();
-        let encoded = events.map(|(number, event)| {
-            frame::event(&EventParts {
-                namespace: "/",
-                ack: None,
-                name: &event.name,
-                args: &event.args,
-                attachments: &event.attachments,
-                offset: match form {
-                    Form::Text => None,
-                    Form::TextWithOffset => self.offset(number),
-                },
-                volatile: self.volatile,
-            })
-        });
-        encoded.collect()
+        events
+            .map(|(number, event)| form.write(event, "/", self.offset(number), self.volatile))
+            .collect()
     }
 
     /// Its events.

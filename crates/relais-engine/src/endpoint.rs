@@ -22,6 +22,19 @@ pub enum Wire {
     EngineIo,
     /// Plain WebSocket; messages go to [`crate::Service::message`].
     WebSocket,
+    /// Plain JSON over WebSocket: a session for each connection, events as frames `{type, data, id}`, with the same service, rooms, hub,
+    /// log and limits as a Socket.IO session. See [`relais_protocol::plain`].
+    Plain,
+}
+
+impl Wire {
+    /// Whether Engine.IO packets are on it, and with them polling; else bare WebSocket messages.
+    pub(crate) fn is_engineio(self) -> bool {
+        match self {
+            Self::SocketIo | Self::EngineIo => true,
+            Self::WebSocket | Self::Plain => false,
+        }
+    }
 }
 
 impl Endpoint {

@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use relais_protocol::plain::{Envelope, Mark};
 use relais_protocol::socketio::encode::{
     EventOut, write_ack, write_connect, write_connect_error, write_disconnect,
 };
 use relais_protocol::websocket::Opcode;
 use relais_protocol::websocket::write::{header_len, write_close, write_close_empty, write_header};
 
+use crate::ack_id::AckId;
 use crate::close::CloseCode;
 use crate::room::Offset;
 use crate::service::Reply;
@@ -159,6 +161,48 @@ pub(crate) fn ack(namespace: &str, id: u64, reply: &Reply) -> FrameRef {
         attachments,
     );
     builder.finish(&reply.attachments, false)
+}
+
+/// An event as a plain JSON frame.
+pub(crate) fn plain_event(
+    name: &str,
+    args: &[u8],
+    at_ms: i64,
+    offset: Option<Offset>,
+    volatile: bool,
+) -> FrameRef {
+    let position = offset.map(|offset| Mark {
+        position: offset.position,
+        index: offset.index,
+    });
+    let envelope = Envelope {
+        event: name,
+        data: json(args),
+        at_ms,
+        position,
+        id: None,
+    };
+    plain(&envelope, volatile)
+}
+
+/// The answer to an event of a plain JSON client.
+pub(crate) fn plain_ack(id: &AckId, reply: &Reply, at_ms: i64) -> FrameRef {
+    id.with_text(|id| {
+        let envelope = Envelope {
+            event: "ack",
+            data: json(&reply.args),
+            at_ms,
+            position: None,
+            id: Some(id),
+        };
+        plain(&envelope, false)
+    })
+}
+
+fn plain(envelope: &Envelope<'_>, volatile: bool) -> FrameRef {
+    let mut builder = Builder::new(Opcode::Text, envelope.bytes_about());
+    envelope.write(&mut builder.buffer);
+    builder.finish(&[], volatile)
 }
 
 pub(crate) fn connect(namespace: &str, sid: &str, pid: Option<&str>) -> FrameRef {

@@ -1,4 +1,4 @@
-//! A Socket.IO server library: shards, transports, sessions, hub, outbox, heartbeat, resume.
+//! A Socket.IO and plain JSON WebSocket server library: shards, transports, sessions, hub, outbox, heartbeat, resume.
 //!
 //! Knows no application, user or database: those come through [`Service`] and [`Log`].
 //!
@@ -16,6 +16,7 @@
 //! a session that replays is off the hub; publishing never blocks; every queue has a limit in [`Settings`].
 
 mod accept;
+mod ack_id;
 mod chance;
 mod close;
 mod command;

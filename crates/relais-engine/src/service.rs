@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
 use crate::close::{CloseCode, Reason};
+use crate::endpoint::Wire;
 use crate::raw::{Raw, RawMessage};
 use crate::room::{Offset, Room, Scope, Sid};
 use crate::socket::Socket;
@@ -25,7 +26,8 @@ pub trait Service: Send + Sync + Sized + 'static {
     /// What the application keeps for each session; lives on the shard.
     type Data: 'static;
 
-    /// A client asks for a namespace. Polled once at once; may take [`crate::Settings::accept_timeout`].
+    /// A client asks for a namespace, or opens a plain JSON connection, which is in `/`. May take [`crate::Settings::accept_timeout`];
+    /// meanwhile nothing more is read of a plain one.
     /// A resume comes here too, and must be authenticated like any other.
     fn connect(
         self: &Arc<Self>,
@@ -65,7 +67,16 @@ pub trait Service: Send + Sync + Sized + 'static {
         socket.emit("gap", args.as_bytes());
     }
 
-    /// A message on an endpoint that speaks no Socket.IO ([`crate::Wire::EngineIo`], [`crate::Wire::WebSocket`]). Ignored by default.
+    /// A message of a plain JSON session ([`crate::Wire::Plain`]) is no frame `{type, data, id}`; the session stays. By default the client
+    /// is told by the event `error` with `{"message":PROBLEM}`.
+    fn unreadable(self: &Arc<Self>, socket: &Socket<Self>, problem: &str) {
+        let mut args = b"{\"message\":".to_vec();
+        relais_protocol::json::write_string(&mut args, problem);
+        args.push(b'}');
+        socket.emit("error", &args);
+    }
+
+    /// A message on an endpoint that has no sessions ([`crate::Wire::EngineIo`], [`crate::Wire::WebSocket`]). Ignored by default.
     fn message(self: &Arc<Self>, raw: &Raw<'_>, message: RawMessage<'_>) {
         let _ = (raw, message);
     }
@@ -85,6 +96,10 @@ pub enum Transport {
 pub struct Connect {
     /// The number that [`crate::EngineHandle::handle`] was given.
     pub endpoint: u16,
+    /// What is spoken there.
+    pub wire: Wire,
+    /// Path of the request that opened a plain JSON connection, as it came; empty for Socket.IO.
+    pub path: String,
     /// `/` or `/custom`.
     pub namespace: Arc<str>,
     /// Headers of the request that opened the connection, as far as [`Service::wants_header`] says.
@@ -125,9 +140,9 @@ pub struct Accept<D> {
     pub rooms: Vec<Room>,
     /// The old id on a resume: whatever connection holds it is fenced before the client is answered. `None`: a new one.
     pub sid: Option<Sid>,
-    /// Sent to the client as `pid`, which makes it able to resume.
+    /// Sent to a Socket.IO client as `pid`, which makes it able to resume.
     pub pid: Option<String>,
-    /// Whether events carry offsets as their last argument.
+    /// Whether Socket.IO events carry offsets as their last argument. Plain JSON has the position beside the data, always.
     pub recovery: bool,
     /// Replay from here before anything live.
     pub resume: Option<Resume>,
@@ -171,7 +186,7 @@ pub struct Interval {
 /// A session is not accepted.
 #[derive(Clone, Debug)]
 pub enum Refuse {
-    /// CONNECT_ERROR: final for stock clients, which do not come back from one.
+    /// CONNECT_ERROR: final for stock clients, which do not come back from one. On plain JSON, a close with 1008.
     ConnectError {
         /// Text of the error.
         message: String,
@@ -180,6 +195,13 @@ pub enum Refuse {
     },
     /// For failures that pass: the transport is closed, and the client comes back.
     CloseTransport(CloseCode),
+    /// The transport is closed with this code and reason: the refusal where no CONNECT_ERROR is spoken.
+    Close {
+        /// The code.
+        code: CloseCode,
+        /// The reason in the close frame, at most 123 bytes.
+        reason: String,
+    },
 }
 
 impl Refuse {

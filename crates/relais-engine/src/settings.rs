@@ -70,6 +70,8 @@ pub struct Settings {
     pub on_rest: Option<fn()>,
     /// Whether `WebSocket` upgrades of polling sessions are offered. Default true.
     pub allow_upgrades: bool,
+    /// Milliseconds of Unix time, for the `timestamp` of plain JSON frames and nothing else. Default the system's clock.
+    pub wall_clock: fn() -> i64,
 }
 
 impl Default for Settings {
@@ -106,8 +108,16 @@ impl Default for Settings {
             credential_parameter: None,
             on_rest: None,
             allow_upgrades: true,
+            wall_clock: system_clock,
         }
     }
+}
+
+fn system_clock() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
 }
 
 impl Settings {

@@ -11,7 +11,7 @@ use crate::close::CloseCode;
 use crate::delivery::Delivery;
 use crate::handle::EngineHandle;
 use crate::room::{Offset, Room, Scope, Sid};
-use crate::service::{LocalFuture, Reply, Service, Transport};
+use crate::service::{Flow, LocalFuture, Reply, Service, Transport};
 use crate::session::Session;
 
 /// One session on its shard: cheap to clone, never leaves the shard's thread.
@@ -91,7 +91,12 @@ impl<S: Service> Socket<S> {
         self.0.emit(name, args, &[], false);
     }
 
-    /// As [`Self::emit`], with attachments.
+    /// As [`Self::emit`], and a plain JSON frame too says how far in the log the session is, in `position`.
+    pub fn emit_with_cursor(&self, name: &str, args: &[u8]) {
+        self.0.emit_with_cursor(name, args);
+    }
+
+    /// As [`Self::emit`], with attachments. A plain JSON frame carries none: their placeholders stay.
     pub fn emit_binary(&self, name: &str, args: &[u8], attachments: &[Bytes]) {
         self.0.emit(name, args, attachments, false);
     }
@@ -112,6 +117,12 @@ impl<S: Service> Socket<S> {
         self.0.emit_with_ack(name, args, timeout)
     }
 
+    /// Does something as if the client had sent an event for it just now: after what it sent before, and before what it sends next as far
+    /// as the flow says so. A reply goes nowhere.
+    pub fn run(&self, flow: Flow) {
+        self.0.run(flow);
+    }
+
     /// Enters a room. False when the session is in [`crate::Settings::rooms_max`] rooms already, or gone.
     pub fn join(&self, room: &Room) -> bool {
         self.0.join(room)
@@ -122,7 +133,8 @@ impl<S: Service> Socket<S> {
         self.0.leave(room, until);
     }
 
-    /// Sends DISCONNECT and ends this session; stock clients do not come back from it. Other namespaces stay.
+    /// Sends DISCONNECT and ends this session; stock clients do not come back from it. Other namespaces stay. A plain JSON connection is
+    /// closed with 1000.
     pub fn disconnect(&self) {
         self.0.disconnect();
     }
@@ -145,4 +157,7 @@ pub enum AckError {
     /// [`crate::Settings::acks_max`] acks are awaited already; nothing was sent.
     #[error("too many acks are awaited")]
     TooMany,
+    /// Clients of plain JSON give none; nothing was sent.
+    #[error("plain JSON knows no acks of clients")]
+    Unknown,
 }

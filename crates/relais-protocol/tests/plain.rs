@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 use relais_protocol::json::JsonError;
 use relais_protocol::name::NameError;
-use relais_protocol::plain::{Envelope, Limits, PlainError, Request};
+use relais_protocol::plain::{Envelope, Limits, Mark, PlainError, Request};
 
 fn decode(text: &str) -> Result<Request<'_>, PlainError> {
     Request::decode(text, &Limits::default())
@@ -120,8 +120,11 @@ fn the_servers_envelope_has_its_fields_in_order_and_only_those_that_are() {
     let mut envelope = Envelope {
         event: "message",
         data: r#"{"id":"1"}"#,
-        timestamp: "2026-01-02T03:04:05.678Z",
-        position: Some(12),
+        at_ms: 1_767_323_045_678,
+        position: Some(Mark {
+            position: 12,
+            index: None,
+        }),
         id: Some("7"),
     };
     envelope.write(&mut out);
@@ -138,18 +141,43 @@ fn the_servers_envelope_has_its_fields_in_order_and_only_those_that_are() {
     );
 }
 
+#[test]
+fn an_event_without_arguments_or_with_several_still_has_one_data() {
+    for (data, shown) in [
+        ("", "null"),
+        ("1", "1"),
+        (r#""a,b""#, r#""a,b""#),
+        (r#"{"a":[1,2]},"b""#, r#"[{"a":[1,2]},"b"]"#),
+    ] {
+        let mut out = Vec::new();
+        let envelope = Envelope {
+            event: "e",
+            data,
+            at_ms: 0,
+            position: None,
+            id: None,
+        };
+        envelope.write(&mut out);
+        let text = String::from_utf8(out).unwrap();
+        let expected =
+            format!(r#"{{"type":"e","data":{shown},"timestamp":"1970-01-01T00:00:00.000Z"}}"#);
+        assert_eq!(text, expected);
+    }
+}
+
 proptest! {
     #[test]
     fn an_envelope_reads_back_as_a_request(
         event in "[^\\p{Cc}]{0,60}",
         data in any::<String>(),
-        position in any::<Option<u64>>(),
+        position in any::<Option<(u64, Option<u16>)>>(),
         id in any::<Option<u32>>(),
     ) {
         let data = serde_json::to_string(&data).unwrap();
         let id = id.map(|id| id.to_string());
         let mut out = Vec::new();
-        Envelope { event: &event, data: &data, timestamp: "t", position, id: id.as_deref() }
+        let position = position.map(|(position, index)| Mark { position, index });
+        Envelope { event: &event, data: &data, at_ms: 0, position, id: id.as_deref() }
             .write(&mut out);
         let text = String::from_utf8(out).unwrap();
         let request = decode(&text).unwrap();

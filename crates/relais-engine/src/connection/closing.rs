@@ -52,8 +52,12 @@ impl<S: Service> Connection<S> {
     pub(crate) fn peer_closed(self: &Rc<Self>, code: Option<CloseCode>) {
         match self.state.get() {
             State::Open => {
-                // `engine.close()` of stock clients sends no code, and is how their users cut a link to come back.
-                let is_clean = code == Some(CloseCode::NORMAL);
+                // `engine.close()` of stock Socket.IO clients sends no code, and is how their users cut a link to come back. A WebSocket that
+                // nothing else is on is closed for good by `close()`.
+                let is_clean = match code {
+                    Some(code) => code == CloseCode::NORMAL,
+                    None => !self.endpoint.wire.is_engineio(),
+                };
                 self.leave_sessions(if is_clean {
                     Reason::ClientLeft
                 } else {

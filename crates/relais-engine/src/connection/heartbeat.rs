@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use super::{Connection, State};
 use crate::close::{CloseCode, Reason};
-use crate::endpoint::Wire;
 use crate::frame;
 use crate::service::Service;
 use crate::shard::Deadline;
@@ -46,9 +45,9 @@ impl<S: Service> Connection<S> {
 
     fn ping(self: &Rc<Self>, planned: Instant) {
         self.awaits_pong.set(true);
-        self.push(match self.endpoint.wire {
-            Wire::SocketIo | Wire::EngineIo => frame::engine(b"2"),
-            Wire::WebSocket => frame::ping(),
+        self.push(match self.endpoint.wire.is_engineio() {
+            true => frame::engine(b"2"),
+            false => frame::ping(),
         });
         let timeout = self.shard.settings().ping_timeout;
         self.shard

@@ -10,6 +10,7 @@ use relais_protocol::engineio;
 use relais_protocol::socketio::{Body, Packet};
 
 use super::Connection;
+use crate::ack_id::AckId;
 use crate::close::{CloseCode, Reason};
 use crate::endpoint::Wire;
 use crate::frame;
@@ -23,19 +24,22 @@ const ATTEMPTS_A_NAMESPACE: u32 = 8;
 impl<S: Service> Connection<S> {
     /// A text message of a WebSocket.
     pub(crate) fn text(self: &Rc<Self>, text: &str) {
-        if self.endpoint.wire == Wire::WebSocket {
-            return self.raw(RawMessage::Text(text));
-        }
-        match engineio::Packet::decode(text) {
-            Ok(packet) => self.packet(packet),
-            Err(error) => self.violation(error.close_code(), "malformed packet"),
+        match self.endpoint.wire {
+            Wire::WebSocket => self.raw(RawMessage::Text(text)),
+            Wire::Plain => self.plain_text(text),
+            Wire::SocketIo | Wire::EngineIo => match engineio::Packet::decode(text) {
+                Ok(packet) => self.packet(packet),
+                Err(error) => self.violation(error.close_code(), "malformed packet"),
+            },
         }
     }
 
     /// A binary message: an attachment, or a message of its own where no Socket.IO is spoken.
     pub(crate) fn binary(self: &Rc<Self>, data: &[u8]) {
-        if self.endpoint.wire != Wire::SocketIo {
-            return self.raw(RawMessage::Binary(data));
+        match self.endpoint.wire {
+            Wire::EngineIo | Wire::WebSocket => return self.raw(RawMessage::Binary(data)),
+            Wire::Plain => return self.plain_binary(),
+            Wire::SocketIo => {}
         }
         let limits = &self.shard.limits.socketio;
         let decoded = self
@@ -106,7 +110,8 @@ impl<S: Service> Connection<S> {
             }
             (Body::Event(event), Some(session)) => {
                 self.shard.stats.events_in_total.add(1);
-                session.event(&event.name, event.args.raw(), attachments, event.id);
+                let id = event.id.map(AckId::Number);
+                session.event(&event.name, event.args.raw(), attachments, id);
             }
             (Body::Ack(ack), Some(session)) => session.acked(ack.id, ack.args.raw(), attachments),
             (Body::Disconnect, Some(session)) => session.client_left(),

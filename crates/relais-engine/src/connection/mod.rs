@@ -1,4 +1,4 @@
-//! One connection on its shard: an Engine.IO session (or a plain WebSocket) with its transport, outbox and Socket.IO sessions.
+//! One connection on its shard: an Engine.IO session (or a plain WebSocket) with its transport, outbox and sessions.
 //!
 //! Packets come in from a transport, frames leave through the outbox. Whatever the service is told happens here and in
 //! [`crate::session`]; which bytes travel how is the transports' affair.
@@ -8,6 +8,7 @@ mod heartbeat;
 mod incoming;
 mod outgoing;
 mod packed;
+mod plain;
 mod rare;
 
 use std::cell::{Cell, RefCell};
@@ -20,7 +21,7 @@ use smallvec::SmallVec;
 
 use crate::close::Reason;
 use crate::command::Opening;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Wire};
 use crate::outbox::Outbox;
 use crate::service::{Service, Transport};
 use crate::session::Session;
@@ -99,7 +100,12 @@ impl<S: Service> Connection<S> {
             identity: opening.identity,
             state: Cell::new(State::Open),
             transport: Cell::new(transport),
-            opening: Packed::of(opening, |name| shard.service.wants_header(name)),
+            opening: match opening.endpoint.wire {
+                Wire::Plain => Packed::bare(opening),
+                Wire::SocketIo | Wire::EngineIo | Wire::WebSocket => {
+                    Packed::of(opening, |name| shard.service.wants_header(name))
+                }
+            },
             outbox: RefCell::default(),
             is_dirty: Cell::new(false),
             straight_in: Cell::new(0),
@@ -184,7 +190,7 @@ impl<S: Service> Connection<S> {
             self.shard
                 .after(settings.ping_interval, self.id, Deadline::Ping);
         }
-        if self.endpoint.wire == crate::endpoint::Wire::SocketIo {
+        if self.endpoint.wire == Wire::SocketIo {
             self.shard
                 .after(settings.connect_timeout, self.id, Deadline::Connect);
         }

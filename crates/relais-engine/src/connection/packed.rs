@@ -18,6 +18,16 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
+    /// Only the address, for connections whose one CONNECT is the request itself.
+    pub(super) fn bare(opening: &Opening) -> Self {
+        Self {
+            bytes: Box::default(),
+            query_bytes: 0,
+            port: opening.peer.port(),
+            ip: opening.peer.ip(),
+        }
+    }
+
     pub(super) fn of(opening: &Opening, is_wanted: impl Fn(&HeaderName) -> bool) -> Self {
         let headers = || opening.headers.iter().filter(|(name, _)| is_wanted(name));
         let sizes = headers().map(|(n, v)| n.as_str().len() + v.len() + 2);
@@ -77,6 +87,7 @@ mod tests {
             peer: SocketAddr::from(([192, 0, 2, 1], 4000)),
             headers,
             query: "EIO=4&t=é".to_owned(),
+            path: String::new(),
             identity: 0,
         };
         let packed = Packed::of(&opening, |_| true);

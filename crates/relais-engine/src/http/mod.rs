@@ -47,7 +47,7 @@ impl EngineHandle {
         if !names_one_host(&request) {
             return response::refusal(HandshakeError::BadRequest);
         }
-        if endpoint.wire == Wire::WebSocket {
+        if !endpoint.wire.is_engineio() {
             return websocket::open(self, request, endpoint, peer).await;
         }
         let is_upgrade = websocket::is_upgrade(request.headers());
@@ -129,6 +129,10 @@ impl EngineHandle {
             identity: self.identity(request),
             headers: request.headers().clone(),
             query: request.uri().query().unwrap_or("").to_owned(),
+            path: match endpoint.wire {
+                Wire::Plain => request.uri().path().to_owned(),
+                Wire::SocketIo | Wire::EngineIo | Wire::WebSocket => String::new(),
+            },
         }
     }
 }

@@ -14,7 +14,7 @@ use super::names_one_host;
 use super::response::{self, ResponseBody};
 use crate::accept::Begun;
 use crate::command::{HttpCommand, Upgraded};
-use crate::endpoint::{Endpoint, Wire};
+use crate::endpoint::Endpoint;
 use crate::frame::{self, FrameRef};
 use crate::handle::EngineHandle;
 use crate::sid::ConnectionId;
@@ -26,7 +26,7 @@ pub(crate) fn opens_websocket(request: &Request<()>, endpoint: Endpoint) -> bool
         return false;
     }
     let query = Query::parse(request.uri().query().unwrap_or(""));
-    endpoint.wire == Wire::WebSocket
+    !endpoint.wire.is_engineio()
         || engineio::handshake(&query, true, true)
             == Ok(Handshake::Open(engineio::Transport::WebSocket))
 }
@@ -44,7 +44,7 @@ pub(super) async fn open(
     endpoint: Endpoint,
     peer: SocketAddr,
 ) -> Response<ResponseBody> {
-    if endpoint.wire == Wire::WebSocket && !is_upgrade(request.headers()) {
+    if !endpoint.wire.is_engineio() && !is_upgrade(request.headers()) {
         return response::upgrade_required();
     }
     let switch = match switching(&request) {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::chance::Map;
 use crate::close::{CloseCode, Reason};
 use crate::delivery::{Delivery, Form, OutEvent};
-use crate::frame::{self, EventParts, FrameRef};
+use crate::frame::FrameRef;
 use crate::room::{Offset, Scope};
 use crate::service::Service;
 use crate::session::Session;
@@ -214,16 +214,8 @@ fn encode<S: Service>(
     session: &Session<S>,
     suffix: Option<Offset>,
 ) -> FrameRef {
-    frame::event(&EventParts {
-        namespace: session.namespace(),
-        ack: None,
-        name: &event.name,
-        args: &event.args,
-        attachments: &event.attachments,
-        offset: match session.form {
-            Form::Text => None,
-            Form::TextWithOffset => delivery.offset(number).or(suffix),
-        },
-        volatile: delivery.is_volatile(),
-    })
+    let offset = delivery.offset(number).or(suffix);
+    session
+        .form
+        .write(event, session.namespace(), offset, delivery.is_volatile())
 }

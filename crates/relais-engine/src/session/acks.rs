@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::Session;
 use crate::chance::Map;
+use crate::delivery::Form;
 use crate::frame::{self, EventParts};
 use crate::service::{LocalFuture, Reply, Service};
 use crate::socket::AckError;
@@ -69,6 +70,9 @@ impl<S: Service> Session<S> {
     fn expect_ack(&self) -> Result<(u64, oneshot::Receiver<Reply>), AckError> {
         if !self.is_open() {
             return Err(AckError::Gone);
+        }
+        if self.form == Form::Plain {
+            return Err(AckError::Unknown);
         }
         let mut acks = self.acks.borrow_mut();
         let acks = acks.get_or_insert_default();

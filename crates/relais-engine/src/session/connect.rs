@@ -1,4 +1,4 @@
-//! From CONNECT to a session: the service decides, an older connection of the session is fenced, the client is answered.
+//! From CONNECT, or the request of a plain JSON connection, to a session: the service decides, an older connection of the session is fenced, the client is answered.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,13 +11,15 @@ use tokio::time::timeout;
 
 use super::{Place, Session};
 use crate::close::{CloseCode, Reason};
+use crate::command::Opening;
 use crate::connection::Connection;
 use crate::delivery::Form;
+use crate::endpoint::Wire;
 use crate::frame;
 use crate::panics::{Guarded, Panicked};
 use crate::registry::Claim;
 use crate::replay::Replay;
-use crate::service::{Accept, Connect, Refuse, Service};
+use crate::service::{Accept, Connect, Refuse, Service, Transport};
 use crate::sid::session_id;
 use crate::socket::Socket;
 
@@ -27,11 +29,49 @@ pub(crate) fn begin<S: Service>(
     namespace: Arc<str>,
     auth: Option<&str>,
 ) {
-    connection.begin_connecting(Arc::clone(&namespace));
-    let connect = describe(connection, Arc::clone(&namespace), auth);
-    let decision = connection.shard.service.connect(connect);
+    let connect = describe(connection, namespace, auth);
+    let deciding = decide(connection, connect);
+    tokio::task::spawn_local(deciding);
+}
+
+/// Asks the service about a plain JSON connection, whose request is its CONNECT. Nothing is read of it before it has its session.
+pub(crate) fn begin_plain<S: Service>(connection: &Rc<Connection<S>>, opening: &Opening) {
+    let service = &connection.shard.service;
+    let headers = opening.headers.iter();
+    let headers = headers.filter(|(name, _)| service.wants_header(name));
+    let connect = Connect {
+        endpoint: opening.endpoint.id,
+        wire: opening.endpoint.wire,
+        path: opening.path.clone(),
+        namespace: connection.shard.root(),
+        headers: headers
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+        query: opening.query.clone(),
+        peer: opening.peer,
+        auth: None,
+        pid: None,
+        offset: None,
+        transport: Transport::WebSocket,
+    };
+    connection.close_gate();
+    let deciding = decide(connection, connect);
     let connection = Rc::clone(connection);
     tokio::task::spawn_local(async move {
+        deciding.await;
+        connection.open_gate();
+    });
+}
+
+fn decide<S: Service>(
+    connection: &Rc<Connection<S>>,
+    connect: Connect,
+) -> impl Future<Output = ()> + use<S> {
+    let namespace = Arc::clone(&connect.namespace);
+    connection.begin_connecting(Arc::clone(&namespace));
+    let decision = connection.shard.service.connect(connect);
+    let connection = Rc::clone(connection);
+    async move {
         let wait = connection.shard.settings().accept_timeout;
         let decided = match timeout(wait, Guarded(decision)).await {
             Ok(Ok(decided)) => decided,
@@ -43,7 +83,7 @@ pub(crate) fn begin<S: Service>(
             Err(refuse) => refused(&connection, &namespace, refuse),
         }
         connection.end_connecting(&namespace);
-    });
+    }
 }
 
 fn describe<S: Service>(
@@ -60,6 +100,8 @@ fn describe<S: Service>(
     let opening = &connection.opening;
     Connect {
         endpoint: connection.endpoint.id,
+        wire: connection.endpoint.wire,
+        path: String::new(),
         namespace,
         headers: opening.headers(),
         query: opening.query().to_owned(),
@@ -73,6 +115,10 @@ fn describe<S: Service>(
 
 fn refused<S: Service>(connection: &Rc<Connection<S>>, namespace: &str, refuse: Refuse) {
     match refuse {
+        Refuse::Close { code, reason } => connection.close(code, &reason, Reason::Closed),
+        Refuse::ConnectError { message, .. } if connection.endpoint.wire == Wire::Plain => {
+            connection.close(CloseCode::POLICY, &message, Reason::Closed);
+        }
         Refuse::ConnectError { message, data } => {
             connection.push(frame::connect_error(namespace, &message, data.as_deref()));
         }
@@ -114,7 +160,7 @@ async fn accepted<S: Service>(
     let was_open = connection.is_open();
     connection.end_connecting(&namespace);
     let session = create(connection, namespace, sid, claim, accept);
-    if was_open {
+    if was_open && connection.endpoint.wire != Wire::Plain {
         connection.push(frame::connect(
             session.namespace(),
             session.sid().as_str(),
@@ -145,10 +191,10 @@ fn create<S: Service>(
     let session = Rc::new(Session {
         sid: sid.clone(),
         scope: accept.scope,
-        form: if accept.recovery {
-            Form::TextWithOffset
-        } else {
-            Form::Text
+        form: match (connection.endpoint.wire, accept.recovery) {
+            (Wire::Plain, _) => Form::Plain,
+            (_, true) => Form::TextWithOffset,
+            (_, false) => Form::Text,
         },
         namespace: Arc::clone(&namespace),
         data: accept.data,

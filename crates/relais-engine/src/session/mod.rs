@@ -115,26 +115,57 @@ impl<S: Service> Session<S> {
     pub(crate) fn emit(&self, name: &str, args: &[u8], attachments: &[Bytes], volatile: bool) {
         let offset = match self.form {
             Form::TextWithOffset => self.cursor(),
+            Form::Text | Form::Plain => None,
+        };
+        self.write(name, args, attachments, offset, volatile);
+    }
+
+    /// As [`Self::emit`], and in every form the event says how far the session is.
+    pub(crate) fn emit_with_cursor(&self, name: &str, args: &[u8]) {
+        let offset = match self.form {
+            Form::TextWithOffset | Form::Plain => self.cursor(),
             Form::Text => None,
         };
+        self.write(name, args, &[], offset, false);
+    }
+
+    fn write(
+        &self,
+        name: &str,
+        args: &[u8],
+        attachments: &[Bytes],
+        offset: Option<Offset>,
+        volatile: bool,
+    ) {
         if !self.is_open() {
             return;
         }
-        self.connection.push(frame::event(&EventParts {
-            namespace: &self.namespace,
-            ack: None,
-            name,
-            args,
-            attachments,
-            offset,
-            volatile,
-        }));
+        self.connection.push(match self.form {
+            Form::Plain => frame::plain_event(name, args, self.now_ms(), offset, volatile),
+            Form::Text | Form::TextWithOffset => frame::event(&EventParts {
+                namespace: &self.namespace,
+                ack: None,
+                name,
+                args,
+                attachments,
+                offset,
+                volatile,
+            }),
+        });
     }
 
-    /// DISCONNECT from us: this session ends, the connection stays.
+    /// Milliseconds of Unix time, for people to read.
+    fn now_ms(&self) -> i64 {
+        (self.connection.shard.settings().wall_clock)()
+    }
+
+    /// DISCONNECT from us: this session ends, the connection stays. A plain connection has nothing else to stay for.
     pub(crate) fn disconnect(self: &Rc<Self>) {
         if !self.is_open() {
             return;
+        }
+        if self.form == Form::Plain {
+            return self.close_transport(CloseCode::NORMAL, "");
         }
         self.connection.push(frame::disconnect(&self.namespace));
         self.connection.mark_left(&self.namespace);

@@ -13,6 +13,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Session;
+use crate::ack_id::AckId;
+use crate::delivery::Form;
 use crate::frame;
 use crate::panics::guard;
 use crate::service::{Event, Flow, LocalFuture, Reply, Service};
@@ -36,7 +38,7 @@ pub(super) struct Pipeline {
 }
 
 struct Entry {
-    ack: Option<u64>,
+    ack: Option<AckId>,
     state: State,
 }
 
@@ -52,7 +54,7 @@ struct Held {
     name: Box<str>,
     args: Box<str>,
     attachments: Vec<Bytes>,
-    ack: Option<u64>,
+    ack: Option<AckId>,
 }
 
 impl Pipeline {
@@ -68,16 +70,23 @@ impl<S: Service> Session<S> {
         name: &str,
         args: &str,
         attachments: &[Bytes],
-        ack: Option<u64>,
+        mut ack: Option<AckId>,
     ) {
         if !self.is_open() || self.leaving.get().is_some() {
             return;
         }
-        if self.hold(name, args, attachments, ack) {
+        if self.hold(name, args, attachments, &mut ack) {
             return;
         }
-        let flow = self.decide(name, args, attachments, ack);
+        let flow = self.decide(name, args, attachments, ack.is_some());
         self.take(flow, ack);
+    }
+
+    /// Something that the client asks for by other means than an event: in the order of its events, and nobody is answered.
+    pub(crate) fn run(self: &Rc<Self>, flow: Flow) {
+        if self.is_open() && self.leaving.get().is_none() {
+            self.take(flow, None);
+        }
     }
 
     pub(crate) fn has_commands(&self) -> bool {
@@ -116,20 +125,20 @@ impl<S: Service> Session<S> {
         name: &str,
         args: &str,
         attachments: &[Bytes],
-        ack: Option<u64>,
+        wants_ack: bool,
     ) -> Flow {
         let event = Event {
             name,
             args,
             attachments,
-            wants_ack: ack.is_some(),
+            wants_ack,
         };
         let service = &self.connection.shard.service;
         service.event(&Socket(Rc::clone(self)), event)
     }
 
     /// Keeps an event for later if something before it is not done. True: kept.
-    fn hold(&self, name: &str, args: &str, attachments: &[Bytes], ack: Option<u64>) -> bool {
+    fn hold(&self, name: &str, args: &str, attachments: &[Bytes], ack: &mut Option<AckId>) -> bool {
         let mut pipeline = self.pipeline.borrow_mut();
         let Some(pipeline) = &mut *pipeline else {
             return false;
@@ -144,7 +153,7 @@ impl<S: Service> Session<S> {
             name: name.into(),
             args: args.into(),
             attachments: attachments.to_vec(),
-            ack,
+            ack: ack.take(),
         });
         let is_full = pipeline.held.len() >= settings.held_max
             || pipeline.held_bytes >= settings.max_payload_bytes;
@@ -155,7 +164,7 @@ impl<S: Service> Session<S> {
         true
     }
 
-    fn take(self: &Rc<Self>, flow: Flow, ack: Option<u64>) {
+    fn take(self: &Rc<Self>, flow: Flow, ack: Option<AckId>) {
         let (future, is_barrier) = match flow {
             Flow::Done => return,
             Flow::Reply(reply) => return self.finished(ack, Some(reply)),
@@ -190,7 +199,7 @@ impl<S: Service> Session<S> {
     }
 
     /// Done already: answered now, or in its turn.
-    fn finished(self: &Rc<Self>, ack: Option<u64>, reply: Option<Reply>) {
+    fn finished(self: &Rc<Self>, ack: Option<AckId>, reply: Option<Reply>) {
         if self.has_commands() {
             self.enqueue(ack, State::Done(reply), false);
         } else {
@@ -198,7 +207,7 @@ impl<S: Service> Session<S> {
         }
     }
 
-    fn enqueue(self: &Rc<Self>, ack: Option<u64>, state: State, is_barrier: bool) {
+    fn enqueue(self: &Rc<Self>, ack: Option<AckId>, state: State, is_barrier: bool) {
         if !self.is_open() {
             return;
         }
@@ -214,11 +223,18 @@ impl<S: Service> Session<S> {
         }
     }
 
-    fn answer(&self, ack: Option<u64>, reply: Option<Reply>) {
-        if let (Some(id), Some(reply), true) = (ack, reply, self.is_open()) {
-            self.connection
-                .push(frame::ack(self.namespace(), id, &reply));
-        }
+    fn answer(&self, ack: Option<AckId>, reply: Option<Reply>) {
+        let (Some(id), Some(reply), true) = (ack, reply, self.is_open()) else {
+            return;
+        };
+        self.connection.push(match (self.form, id) {
+            (Form::Plain, id) => frame::plain_ack(&id, &reply, self.now_ms()),
+            (Form::Text | Form::TextWithOffset, AckId::Number(id)) => {
+                frame::ack(self.namespace(), id, &reply)
+            }
+            // Socket.IO knows no other ids.
+            (Form::Text | Form::TextWithOffset, AckId::Json(_)) => return,
+        });
     }
 }
 
@@ -320,7 +336,7 @@ impl<S: Service> Session<S> {
                         ack,
                         state: State::Done(reply),
                     }) => {
-                        let done = (*ack, reply.take());
+                        let done = (ack.take(), reply.take());
                         pipeline.entries.pop_front();
                         // The barrier is always the last entry.
                         pipeline.has_barrier &= !pipeline.entries.is_empty();
@@ -359,7 +375,8 @@ impl<S: Service> Session<S> {
             }
             held
         };
-        let flow = self.decide(&held.name, &held.args, &held.attachments, held.ack);
+        let wants_ack = held.ack.is_some();
+        let flow = self.decide(&held.name, &held.args, &held.attachments, wants_ack);
         self.take(flow, held.ack);
         true
     }

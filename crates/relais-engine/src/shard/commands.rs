@@ -17,7 +17,7 @@ use crate::endpoint::Wire;
 use crate::frame::{self, FrameRef};
 use crate::room::{Room, Scope, Sid};
 use crate::service::{Service, Transport};
-use crate::session::Session;
+use crate::session::{Session, connect};
 use crate::sid::ConnectionId;
 use crate::stream::Stream;
 use crate::transport::{upgrade, websocket};
@@ -186,8 +186,12 @@ impl<S: Service> Shard<S> {
         if let Some(switch) = switch {
             connection.push(switch);
         }
-        if opening.endpoint.wire != Wire::WebSocket {
-            connection.push(frame::engine(&connection.open_packet(&[])));
+        match opening.endpoint.wire {
+            Wire::SocketIo | Wire::EngineIo => {
+                connection.push(frame::engine(&connection.open_packet(&[])));
+            }
+            Wire::Plain => connect::begin_plain(&connection, opening),
+            Wire::WebSocket => {}
         }
         websocket::attach(&connection, stream, Reader::new(), rest);
     }

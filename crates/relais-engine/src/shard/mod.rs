@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 use std::time::Duration;
 
-use relais_protocol::{engineio, name::NameRules, socketio, websocket};
+use relais_protocol::{engineio, name::NameRules, plain, socketio, websocket};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -121,6 +121,7 @@ pub(crate) struct Shard<S: Service> {
 pub(crate) struct Limits {
     pub(crate) outbox: OutboxLimits,
     pub(crate) socketio: socketio::Limits,
+    pub(crate) plain: plain::Limits,
 }
 
 impl Limits {
@@ -142,6 +143,11 @@ impl Limits {
                 depth_max: settings.json_depth_max,
                 namespace: names,
                 event_name: names,
+            },
+            plain: plain::Limits {
+                depth_max: settings.json_depth_max,
+                event_name: names,
+                ..plain::Limits::default()
             },
         }
     }

@@ -156,6 +156,7 @@ impl Link {
         let handle = engine.clone();
         let opening = Box::new(Opening {
             endpoint: Endpoint::new(0, Wire::SocketIo),
+            path: String::new(),
             peer: address(),
             headers: HeaderMap::new(),
             query: query.to_owned(),

@@ -145,7 +145,7 @@ fn handle<S: Service>(connection: &Rc<Connection<S>>, message: &Message<'_>) {
             connection.count_control();
         }
         Message::Pong(_) => {
-            if connection.endpoint.wire == crate::endpoint::Wire::WebSocket {
+            if !connection.endpoint.wire.is_engineio() {
                 connection.pong_came();
             }
             connection.count_control();

@@ -1,15 +1,10 @@
-//! The envelope of applications that use a plain WebSocket: one JSON object a text message.
+//! What clients send: `{"type":"send_message","data":{…},"id":7}`, where `data` and `id` are optional and other fields are ignored.
 //!
-//! From clients: `{"type":"send_message","data":{…},"id":7}`, where `data` and `id` are optional and other fields are ignored.
-//! To clients: `{"type":"message","data":{…},"timestamp":"…","position":12,"id":7}`, where `position` is there when the
-//! event is stored, and `id` repeats a request's. In: text and limits; out: borrowed parts. Types mean nothing
-//! here. An envelope that is refused gets an `error` event, and the connection stays.
+//! In: text and limits; out: borrowed parts. Types mean nothing here.
 
 use std::borrow::Cow;
 
-use bytes::BufMut;
-
-use crate::json::{DEPTH_MAX_DEFAULT, Json, JsonError, Scanner, write_string};
+use crate::json::{DEPTH_MAX_DEFAULT, Json, JsonError, Scanner};
 use crate::name::{NameError, NameRules};
 
 /// What one envelope may hold.
@@ -134,41 +129,5 @@ fn request_id<'a>(
         Some(id) if id.is_object() || id.is_array() => Err(PlainError::BadId),
         Some(id) if id.get().len() > limits.id_bytes_max => Err(PlainError::BadId),
         Some(id) => Ok(Some(id)),
-    }
-}
-
-/// What a server sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Envelope<'a> {
-    /// `type`.
-    pub event: &'a str,
-    /// `data`: encoded JSON, one value.
-    pub data: &'a str,
-    /// `timestamp`: ISO 8601, UTC, with milliseconds.
-    pub timestamp: &'a str,
-    /// `position` in the tenant's log, when the event is stored.
-    pub position: Option<u64>,
-    /// `id` of the request that this answers, encoded, as [`Request::id`] had it.
-    pub id: Option<&'a str>,
-}
-
-impl Envelope<'_> {
-    /// Appends the envelope.
-    pub fn write(&self, out: &mut impl BufMut) {
-        out.put_slice(b"{\"type\":");
-        write_string(out, self.event);
-        out.put_slice(b",\"data\":");
-        out.put_slice(self.data.as_bytes());
-        out.put_slice(b",\"timestamp\":");
-        write_string(out, self.timestamp);
-        if let Some(position) = self.position {
-            out.put_slice(b",\"position\":");
-            crate::json::write_integer(out, position);
-        }
-        if let Some(id) = self.id {
-            out.put_slice(b",\"id\":");
-            out.put_slice(id.as_bytes());
-        }
-        out.put_u8(b'}');
     }
 }
