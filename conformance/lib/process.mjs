@@ -10,12 +10,15 @@ import { eventually, within } from './wait.mjs';
 // Below the ports that the system gives to outgoing connections: so a restarted server finds its port free.
 const FIRST_PORT = Number(process.env.RELAIS_TEST_PORTS ?? 4200);
 const PORTS = 100;
+// `fetch` refuses these, whoever listens there.
+const REFUSED_PORTS = new Set([4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697]);
 
 /** A port on which nobody listens now. */
 export async function freePort() {
   const start = Math.floor(Math.random() * PORTS);
   for (let n = 0; n < PORTS; n += 1) {
     const port = FIRST_PORT + ((start + n) % PORTS);
+    if (REFUSED_PORTS.has(port)) continue;
     const free = await new Promise((resolve) => {
       const probe = net.createServer();
       probe.on('error', () => resolve(false));

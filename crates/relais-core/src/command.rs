@@ -221,6 +221,8 @@ pub enum Command {
     },
     /// Numbers about the tenant. Reply: the counters that HTTP statistics map.
     Stats,
+    /// Whether anybody is there. Reply: `at`.
+    Ping,
     /// An operation of a capability that a later version brings; answers `UNAVAILABLE`.
     Unavailable {
         /// The operation's name (`item.create`).
@@ -270,6 +272,7 @@ impl Command {
             | Command::Impose { .. }
             | Command::Lift { .. }
             | Command::Stats
+            | Command::Ping
             | Command::Unavailable { .. } => None,
         }
     }

@@ -28,12 +28,13 @@
 //! | `GetPresence` | `userId online status lastSeen?` and, where known, `userName customStatus` |
 //! | `ListPresence` | `users hasMore` |
 //! | `Relay` | where it counts: `recipients` and `delivered` (both: connected sessions that were addressed), `online` (whether an addressed user, or anybody, is) |
+//! | `Ping` | `at` |
 //! | `Stats` | `activeConnections totalConnections connectedUsers rooms messagesPerMinute uptimeSeconds` |
 
 use serde_json::{Value, json};
 
 use crate::event::{Facts, Message, Person, Shown};
-use crate::ids::{Conversation, RoomKey, UserId};
+use crate::ids::{Conversation, RoomKey, Timestamp, UserId};
 
 /// The object of a `json!` literal.
 pub(crate) fn object(value: Value) -> Facts {
@@ -41,6 +42,11 @@ pub(crate) fn object(value: Value) -> Facts {
         Value::Object(facts) => facts,
         _ => Facts::new(),
     }
+}
+
+/// `{at}`: the server's time.
+pub fn pong(at: Timestamp) -> Facts {
+    object(json!({ "at": at.to_string() }))
 }
 
 /// `{kind, id}`.

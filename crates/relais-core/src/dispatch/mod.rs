@@ -27,7 +27,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
 use crate::capability::room::{RoomPolicy, SESSION_ROOMS_MAX};
-use crate::capability::roster;
+use crate::capability::{facts, roster};
 use crate::command::{Command, Invocation};
 use crate::error::{Code, Error};
 use crate::event::Facts;
@@ -162,6 +162,7 @@ impl Dispatcher {
                 self.lift(&tenant, &invocation, (&against, hold)).await
             }
             Command::Stats => Ok(tenant.stats(invocation.now.monotonic).facts()),
+            Command::Ping => Ok(facts::pong(invocation.now.wall)),
             Command::Unavailable { operation, .. } => {
                 let text = format!("unable to do {operation}; it is not available yet");
                 Err(Error::new(Code::Unavailable, text))

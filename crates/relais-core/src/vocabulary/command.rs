@@ -52,6 +52,7 @@ pub(super) enum Verb {
     ListPresence,
     Relay,
     Stats,
+    Ping,
     /// A capability that a later version brings.
     Later,
 }
@@ -76,6 +77,7 @@ impl Verb {
             "presence.list" => Verb::ListPresence,
             "relay.send" => Verb::Relay,
             "stats.get" => Verb::Stats,
+            "session.ping" => Verb::Ping,
             _ => Verb::Later,
         }
     }
@@ -188,6 +190,7 @@ impl Reading<'_, '_> {
             },
             Verb::Relay => self.relay()?,
             Verb::Stats => Command::Stats,
+            Verb::Ping => Command::Ping,
             Verb::Later => self.later()?,
         })
     }

@@ -440,7 +440,7 @@ fn typed(text: &str, field: &Field) -> Value {
 }
 
 /// Undoes percent-encoding (and `+` in queries); `None` where it is broken or no UTF-8.
-fn decode(text: &str, plus: bool) -> Option<Cow<'_, str>> {
+pub(super) fn decode(text: &str, plus: bool) -> Option<Cow<'_, str>> {
     let encoded = text.contains('%') || (plus && text.contains('+'));
     if !encoded {
         return Some(Cow::Borrowed(text));

@@ -17,6 +17,7 @@ mod compile;
 mod demo;
 #[cfg(test)]
 mod documents;
+mod entrance;
 mod http;
 mod identity;
 mod mistake;
@@ -44,6 +45,7 @@ use crate::ports::Audiences;
 pub use client::{ClientEvent, ClientEvents};
 pub use command::Asker;
 pub use demo::{Demo, DemoRoom, DemoUser};
+pub use entrance::Entry;
 pub use http::{Auth, Match, Parameters, Route, Routes};
 pub use identity::{CLAIMED_ROOMS_MAX, IdentityRules, NAME_CHARS_MAX};
 pub use mistake::{Mistake, Mistakes};

@@ -15,10 +15,13 @@ use relais_core::ids::{AudienceKey, Epoch, Position, SessionId, TenantKey};
 use relais_core::limit::{Rate, TokenBucket};
 use relais_core::ports::{Head, StoreError};
 use relais_core::vocabulary::{Automatic, RoomKind};
-use relais_engine::{Accept, CloseCode, Connect, Interval, Offset, Refuse, Resume, Room, Sid};
+use relais_engine::{
+    Accept, CloseCode, Connect, Interval, Offset, Refuse, Resume, Room, Sid, Wire,
+};
 use serde_json::Value;
 
 use super::apps::Served;
+use super::plain::{self, Greeting};
 use super::scopes::Tenant;
 use super::service::Relais;
 use super::session::Session;
@@ -26,12 +29,13 @@ use super::{recovery, rooms};
 use crate::identity::{Pid, find_token};
 
 /// A resume that may be: what the client's pid and offset said, checked.
-struct Comeback {
-    pid: Pid,
+pub(super) struct Comeback {
+    pub(super) pid: Pid,
     /// As the client has it: a stock client is recovered when the very same comes back.
-    text: String,
-    offset: Offset,
+    pub(super) text: String,
+    pub(super) offset: Offset,
 }
+
 impl Relais {
     pub(super) async fn decide(
         self: Arc<Self>,
@@ -48,41 +52,49 @@ impl Relais {
             .at(connect.endpoint)
             .cloned()
             .ok_or(Refuse::CloseTransport(CloseCode::INTERNAL_ERROR))?;
+        let refusal = match connect.wire {
+            Wire::Plain => plain::refusal,
+            Wire::SocketIo | Wire::EngineIo | Wire::WebSocket => refusal,
+        };
+        self.admit(served, &connect)
+            .await
+            .map_err(|error| refusal(&error))
+    }
+
+    async fn admit(
+        &self,
+        served: Arc<Served>,
+        connect: &Connect,
+    ) -> Result<Accept<Session>, Error> {
         let auth: Option<Value> = connect
             .auth
             .as_deref()
             .and_then(|auth| serde_json::from_slice(auth).ok());
-        let (tenant, identity) = self
-            .authenticate(&served, &connect, auth.as_ref())
-            .await
-            .map_err(refusal)?;
-        let tenant = self.scopes.load(&tenant).await.map_err(refusal)?;
+        let (tenant, identity) = self.authenticate(&served, connect, auth.as_ref()).await?;
+        let tenant = self.scopes.load(&tenant).await?;
         let is_prepared = || served.dispatcher.is_prepared(&tenant.key, self.clock.now());
         let prepare = || served.dispatcher.prepare(&tenant.key, self.clock.now());
         let prepared = tenant.opening.once(is_prepared, prepare);
-        prepared.await.map_err(refusal)?;
+        prepared.await?;
         served
             .dispatcher
-            .admit(&tenant.key, &identity, self.clock.now())
-            .map_err(refusal)?;
+            .admit(&tenant.key, &identity, self.clock.now())?;
         let agent = connect
             .headers
             .get(http::header::USER_AGENT)
             .and_then(|agent| agent.to_str().ok());
-        let recovery =
-            recovery::is_wanted(served.app.recovery, auth.as_ref(), &connect.query, agent);
-        let session = self
-            .session(served, tenant, identity)
-            .await
-            .map_err(refusal)?;
-        let comeback = if recovery {
-            self.comeback(&session, &connect)
-        } else {
-            None
+        let is_plain = connect.wire == Wire::Plain;
+        let recovery = is_plain
+            || recovery::is_wanted(served.app.recovery, auth.as_ref(), &connect.query, agent);
+        let session = self.session(served, tenant, identity).await?;
+        let comeback = match is_plain {
+            true => plain::comeback(&self.pids, &connect.query),
+            false if recovery => self.comeback(connect),
+            false => None,
         };
         let accept = match comeback {
-            Some(comeback) => self.resume(session, comeback).await.map_err(refusal)?,
-            None => fresh(session),
+            Some(comeback) if comeback.is_of(&session) => self.resume(session, comeback).await?,
+            Some(_) | None => fresh(session),
         };
         // Who comes back is no new connection: a crowd behind one address is not shut out after a restart.
         if accept.resume.is_some()
@@ -90,7 +102,26 @@ impl Relais {
         {
             limiter.give_back(connect.peer.ip());
         }
-        Ok(self.signed(accept, recovery))
+        let accept = self.signed(accept, recovery, is_plain);
+        Ok(match is_plain {
+            true => self.greeted(accept, &connect.path),
+            false => accept,
+        })
+    }
+
+    /// A plain JSON session is told by an event what a Socket.IO one learns from CONNECT, and more.
+    fn greeted(&self, mut accept: Accept<Session>, path: &str) -> Accept<Session> {
+        let session = &accept.data;
+        let intervals = accept.resume.iter().flat_map(|resume| &resume.intervals);
+        let open = intervals.filter(|stay| stay.until.is_none());
+        let rest = self.apps.of_path(path).map_or("", |(_, rest)| rest);
+        let greeting = Greeting {
+            credential: accept.pid.take().unwrap_or_default(),
+            stays: open.filter_map(|stay| rooms::key(&stay.room)).collect(),
+            entrance: session.served.app.entrance(rest).flatten(),
+        };
+        session.greeting.replace(Some(Box::new(greeting)));
+        accept
     }
 
     async fn authenticate(
@@ -142,18 +173,20 @@ impl Relais {
             is_connected: Cell::new(false),
             clock: self.clock,
             bucket: RefCell::new(bucket),
+            greeting: RefCell::default(),
             expiry: Cell::new(None),
         })
     }
 
-    /// Whether the client asks for a session that is this user's own. A foreign or unreadable pid, or an offset that is none, is a
-    /// fresh session: stock clients do not come back from an error.
-    fn comeback(&self, session: &Session, connect: &Connect) -> Option<Comeback> {
-        let pid = self.pids.read(connect.pid.as_deref()?)?;
-        let offset = Offset::parse(connect.offset.as_deref()?)?;
-        let own = pid.tenant == session.tenant.key && pid.user == session.identity.person.id;
+    /// What a Socket.IO client wants to go on with. An unreadable pid, or an offset that is none, is a fresh session: stock clients do
+    /// not come back from an error.
+    fn comeback(&self, connect: &Connect) -> Option<Comeback> {
         let text = connect.pid.clone()?;
-        own.then_some(Comeback { pid, text, offset })
+        Some(Comeback {
+            pid: self.pids.read(&text)?,
+            offset: Offset::parse(connect.offset.as_deref()?)?,
+            text,
+        })
     }
 
     async fn resume(
@@ -193,12 +226,18 @@ impl Relais {
     }
 
     /// Gives the session the id and pid that it needs to come back.
-    fn signed(&self, mut accept: Accept<Session>, recovery: bool) -> Accept<Session> {
+    fn signed(
+        &self,
+        mut accept: Accept<Session>,
+        recovery: bool,
+        with_epoch: bool,
+    ) -> Accept<Session> {
         if recovery && accept.pid.is_none() {
             let pid = Pid {
                 session: accept.data.id.clone(),
                 tenant: accept.data.tenant.key.clone(),
                 user: accept.data.identity.person.id.clone(),
+                epoch: with_epoch.then(|| accept.data.tenant.store.head().epoch),
             };
             accept.pid = Some(self.pids.sign(&pid));
         }
@@ -216,6 +255,14 @@ impl Relais {
         }
     }
 }
+
+impl Comeback {
+    /// Whether it is of this very user. A foreign one is as good as none.
+    fn is_of(&self, session: &Session) -> bool {
+        self.pid.tenant == session.tenant.key && self.pid.user == session.identity.person.id
+    }
+}
+
 fn fresh(session: Session) -> Accept<Session> {
     let mut keys = vec![
         AudienceKey::Tenant,
@@ -230,7 +277,7 @@ fn fresh(session: Session) -> Accept<Session> {
     accept
 }
 /// A refused CONNECT. What passes closes the transport, because stock clients do not come back from CONNECT_ERROR.
-fn refusal(error: Error) -> Refuse {
+fn refusal(error: &Error) -> Refuse {
     match error.code {
         Code::TokenMissing
         | Code::TokenInvalid
@@ -240,7 +287,7 @@ fn refusal(error: Error) -> Refuse {
         | Code::NotFound => {
             let data = serde_json::json!({ "code": error.code.row().name });
             Refuse::ConnectError {
-                message: error.message,
+                message: error.message.clone(),
                 data: Some(Bytes::from(data.to_string())),
             }
         }

@@ -7,6 +7,7 @@ mod contract;
 pub mod expiry;
 mod opening;
 mod pages;
+mod plain;
 pub mod ports;
 mod publication;
 mod recovery;

@@ -23,7 +23,7 @@ use super::apps::Apps;
 use super::expiry::Expiries;
 use super::scopes::Scopes;
 use super::session::Session;
-use super::{publication, renewal};
+use super::{plain, publication, renewal};
 use crate::clock::Clock;
 use crate::identity::PidKey;
 
@@ -72,18 +72,14 @@ impl Service for Relais {
             socket.close(CloseCode::POLICY, error.code.row().name);
             return;
         }
-        if session.missed_since.is_some() {
+        if session.missed_since.is_none() && !self.arrived(socket) {
             return;
         }
-        let arrival = self.arrival(session, session.id.clone());
-        let arrived =
-            session
-                .served
-                .dispatcher
-                .connect(&session.tenant.key, arrival, self.clock.now());
-        // The tenant was prepared a moment ago, so this does not wait; if it would, the client simply comes back.
-        if !matches!(arrived.now_or_never(), Some(Ok(_))) {
-            socket.close(CloseCode::TRY_AGAIN_LATER, "the store is not available");
+        let greeting = session.greeting.take();
+        if let Some(greeting) = greeting {
+            return plain::greet(self, socket, *greeting);
+        }
+        if session.missed_since.is_some() {
             return;
         }
         let facts = SessionFacts {
@@ -124,6 +120,10 @@ impl Service for Relais {
         }
     }
 
+    fn unreadable(self: &Arc<Self>, socket: &Socket<Self>, problem: &str) {
+        plain::unreadable(self, socket, problem);
+    }
+
     fn disconnected(self: &Arc<Self>, socket: &Socket<Self>, reason: Reason) {
         renewal::forget(self, socket);
         let departure = match reason {
@@ -149,6 +149,20 @@ impl Service for Relais {
 }
 
 impl Relais {
+    /// Tells the roster of a fresh session. False: it cannot be, and is closed.
+    fn arrived(&self, socket: &Socket<Self>) -> bool {
+        let session = socket.data();
+        let arrival = self.arrival(session, session.id.clone());
+        let dispatcher = &session.served.dispatcher;
+        let arrived = dispatcher.connect(&session.tenant.key, arrival, self.clock.now());
+        // The tenant was prepared a moment ago, so this does not wait; if it would, the client simply comes back.
+        let has_arrived = matches!(arrived.now_or_never(), Some(Ok(_)));
+        if !has_arrived {
+            socket.close(CloseCode::TRY_AGAIN_LATER, "the store is not available");
+        }
+        has_arrived
+    }
+
     /// What an event asks for, or why it is refused before anything is loaded.
     fn request(&self, session: &Session, event: &Event<'_>) -> Result<Request, Error> {
         let now = self.clock.now();
@@ -200,7 +214,7 @@ impl Relais {
             match done {
                 Ok(facts) => {
                     if let Some((name, data)) = answer.event(&facts) {
-                        socket.emit(&name, data.as_bytes());
+                        socket.emit_with_cursor(&name, data.as_bytes());
                     }
                     wants_ack.then(|| Reply::json(answer.ack(&facts)))
                 }
@@ -215,7 +229,7 @@ impl Relais {
     }
 
     /// Who is online now, for a session's first events.
-    fn online(&self, session: &Session) -> Value {
+    pub(super) fn online(&self, session: &Session) -> Value {
         let list = Command::ListPresence {
             before: None,
             limit: ONLINE_MAX,
@@ -272,17 +286,25 @@ pub(super) fn refusal_reply(
     wants_ack: bool,
     error: &Error,
 ) -> Option<Reply> {
-    let mut object = serde_json::json!({ "success": false, "error": error.to_json() });
     if wants_ack {
+        let object = serde_json::json!({ "success": false, "error": error.to_json() });
         return Some(Reply::json(object.to_string()));
     }
+    tell_error(socket, Some(name), error);
+    None
+}
+
+/// The event `error`, about an event of the client where there is one to name.
+pub(super) fn tell_error(socket: &Socket<Relais>, name: Option<&str>, error: &Error) {
+    let mut object = serde_json::json!({ "success": false, "error": error.to_json() });
     if let Value::Object(flat) = error.to_json() {
         flat.into_iter()
             .for_each(|(key, value)| object[key] = value);
     }
-    object["event"] = name.into();
+    if let Some(name) = name {
+        object["event"] = name.into();
+    }
     socket.emit("error", object.to_string().as_bytes());
-    None
 }
 
 #[cfg(test)]

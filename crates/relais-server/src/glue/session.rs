@@ -10,6 +10,7 @@ use relais_core::ids::{Monotonic, RoomKey, SessionId};
 use relais_core::limit::TokenBucket;
 
 use super::apps::Served;
+use super::plain::Greeting;
 use super::scopes::Tenant;
 use crate::clock::Clock;
 
@@ -28,6 +29,8 @@ pub struct Session {
     pub(super) is_connected: Cell<bool>,
     pub(super) clock: Clock,
     pub(super) bucket: RefCell<Option<TokenBucket>>,
+    /// What a plain JSON session is told first, until it is.
+    pub(super) greeting: RefCell<Option<Box<Greeting>>>,
     /// Its place among the tokens that have an end.
     pub(super) expiry: Cell<Option<u64>>,
 }

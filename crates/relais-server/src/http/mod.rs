@@ -24,7 +24,7 @@ use axum::{Router, middleware};
 use metrics_exporter_prometheus::PrometheusHandle;
 use relais_core::error::{Code, Error};
 use relais_core::ports::Store;
-use relais_engine::{Endpoint, EngineHandle};
+use relais_engine::{Endpoint, EngineHandle, Wire};
 use relais_protocol::engineio::Query;
 
 use crate::clock::Clock;
@@ -119,27 +119,34 @@ async fn by_app(State(web): State<Arc<Web>>, request: Request<Body>) -> Response
     };
     let (app, rest) = (app.clone(), rest.to_owned());
     match rest.as_str() {
-        path if is_socketio(path) => engine(&web, &app, request).await,
+        path if is_socketio(path) => {
+            let endpoint = Endpoint::new(app.endpoint, Wire::SocketIo);
+            engine(&web, &app, endpoint, request).await
+        }
+        path if app.app.entrance(path).is_some() => {
+            let endpoint = Endpoint::new(app.endpoint, Wire::Plain);
+            engine(&web, &app, endpoint, request).await
+        }
         "/metrics" => health::metrics(&web, Some(&app), &request),
         _ => app::route(&web, &app, &rest, request).await,
     }
 }
 
-/// An Engine.IO request. Refusals are cheap and come before any token is looked at.
-async fn engine(web: &Web, app: &Served, request: Request<Body>) -> Response {
+/// An Engine.IO request, or the opening of a plain JSON WebSocket. Refusals are cheap and come before any token is looked at.
+async fn engine(web: &Web, app: &Served, endpoint: Endpoint, request: Request<Body>) -> Response {
     let peer = peer(&request);
-    if let Err(refusal) = let_in(web, app, request.uri(), peer) {
+    if let Err(refusal) = let_in(web, app, endpoint.wire, request.uri(), peer) {
         return Problem(refusal).into_response();
     }
     web.engine
-        .handle(request, app.endpoint, peer)
+        .handle(request, endpoint, peer)
         .await
         .map(Body::new)
 }
 
-/// Whether an Engine.IO request may open the session that it wants to, if it wants to.
-fn let_in(web: &Web, app: &Served, uri: &Uri, peer: SocketAddr) -> Result<(), Error> {
-    if !opens_session(uri.query().unwrap_or_default()) {
+/// Whether a request may open the session that it wants to, if it wants to.
+fn let_in(web: &Web, app: &Served, wire: Wire, uri: &Uri, peer: SocketAddr) -> Result<(), Error> {
+    if wire != Wire::Plain && !opens_session(uri.query().unwrap_or_default()) {
         return Ok(());
     }
     if web.draining.load(Ordering::Relaxed) {
@@ -162,10 +169,13 @@ pub fn gate(
     peer: SocketAddr,
 ) -> Option<Endpoint> {
     let (app, rest) = web.apps.of_path(request.uri().path())?;
-    let is_ours = is_socketio(rest)
-        && origin::passes(origins, request.headers())
-        && let_in(web, app, request.uri(), peer).is_ok();
-    is_ours.then(|| app.endpoint.into())
+    let wire = match is_socketio(rest) {
+        true => Wire::SocketIo,
+        false => app.app.entrance(rest).map(|_| Wire::Plain)?,
+    };
+    let is_let_in = origin::passes(origins, request.headers())
+        && let_in(web, app, wire, request.uri(), peer).is_ok();
+    is_let_in.then(|| Endpoint::new(app.endpoint, wire))
 }
 
 fn is_socketio(path: &str) -> bool {

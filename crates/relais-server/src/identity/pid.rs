@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use relais_core::ids::{SessionId, TenantKey, UserId};
+use relais_core::ids::{Epoch, SessionId, TenantKey, UserId};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -25,6 +25,9 @@ pub struct Pid {
     /// Whose session.
     #[serde(rename = "u")]
     pub user: UserId,
+    /// In which life of the log it began, where the client's own mark does not say it: plain JSON counts positions alone.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
 }
 
 /// Signs and reads pids.
@@ -85,6 +88,7 @@ mod tests {
             session: SessionId("s1".into()),
             tenant: TenantKey::new("bam", "t.1"),
             user: UserId::text("alice"),
+            epoch: None,
         };
         let text = key.sign(&pid);
         assert_eq!(key.read(&text), Some(pid));
