@@ -25,6 +25,9 @@ use super::shape::{Shape, Shapes};
 /// What every session is told first, unless the file says it in its own way.
 const CONNECTED: &str = r#"map = { userId = "user.id", userName = "user.name", role = "user.role", sessionId = "sessionId" }"#;
 
+/// The same where plain JSON clients come too, who learn from it whether they go on where they were.
+const CONNECTED_PLAIN: &str = r#"map = { userId = "user.id", userName = "user.name", role = "user.role", sessionId = "sessionId", resumed = "resumed" }"#;
+
 /// What `GET /metrics` says, unless the file says it in its own way.
 const METRICS: &str = r#"map = { totalConnections = "totalConnections", activeConnections = "activeConnections", messagesPerMinute = "messagesPerMinute", connectedUsers = "connectedUsers" }"#;
 
@@ -75,7 +78,10 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
         items: &items,
     };
     let mut server = ServerEvents::read(top.table("server").as_ref(), &shapes, &role_names);
-    server.greet(|| built_in(CONNECTED, SESSION));
+    server.greet(|| match websocket.is_empty() {
+        true => built_in(CONNECTED, SESSION),
+        false => built_in(CONNECTED_PLAIN, SESSION),
+    });
     let (push, notifications) = notify(&top, &shapes, &role_names);
     let client = ClientEvents::read(top.table("client").as_ref(), &compiler);
     let http = Routes::read(top.table("http").as_ref(), &compiler);

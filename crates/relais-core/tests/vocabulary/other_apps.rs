@@ -6,7 +6,7 @@ use relais_core::event::{Audience, Event, EventKind, Record, Volatile};
 use relais_core::ids::{
     AudienceKey, Conversation, Epoch, Position, RoomKey, SessionId, TenantKey, Timestamp, UserId,
 };
-use relais_core::vocabulary::{App, Match, SessionFacts};
+use relais_core::vocabulary::{App, Asker, Match, SessionFacts};
 use serde_json::{Value, json};
 
 use super::{app, ask, ask_as, command, person, user};
@@ -269,6 +269,59 @@ fn a_classroom_s_paths_are_one_connection_for_all_rooms_or_for_one() {
 }
 
 #[test]
+fn the_room_of_an_address_is_joined_by_the_app_s_own_event() {
+    let classroom = app("classroom");
+    let leo = user("leo", None);
+    let asker = Asker {
+        actor: &leo,
+        tenant: "",
+    };
+    assert_eq!(classroom.entrance("/ws/chat/"), Some(None));
+    assert_eq!(classroom.entrance("/ws/chat/5b/x"), None);
+    assert_eq!(classroom.entrance("/ws/chat/%zz/"), None, "broken encoding");
+    let room = classroom.entrance("/ws/chat/5%20b/").unwrap().unwrap();
+    assert_eq!(room, RoomKey::new("chat", "5 b"));
+    let entry = classroom.enter(&room, asker).unwrap();
+    let Command::JoinRoom {
+        room: joined,
+        with_online,
+        ..
+    } = entry.command
+    else {
+        panic!("{:?}", entry.command);
+    };
+    assert_eq!((joined, with_online), (room, true));
+    let (name, _) = entry
+        .answer
+        .unwrap()
+        .event(&serde_json::Map::new())
+        .unwrap();
+    assert_eq!(&*name, "room_joined");
+    let long = RoomKey::new("chat", "x".repeat(256));
+    let refused = classroom.enter(&long, asker).unwrap_err();
+    assert_eq!(refused.code, Code::InvalidPayload);
+}
+
+#[test]
+fn an_address_may_name_a_room_that_no_event_joins() {
+    let text = "name = \"a\"\ntitle = \"A\"\n[websocket]\npaths = [\"/ws/{id}\"]\n[rooms.place]\nname = \"{id}\"\njoin = [\"open\"]";
+    let app = App::parse("a.toml", text).unwrap();
+    let somebody = user("leo", None);
+    let asker = Asker {
+        actor: &somebody,
+        tenant: "",
+    };
+    let room = app.entrance("/ws/x").unwrap().unwrap();
+    let entry = app.enter(&room, asker).unwrap();
+    assert!(matches!(&entry.command, Command::JoinRoom { room: joined, .. } if *joined == room));
+    assert!(entry.answer.is_none());
+    let refused = app
+        .enter(&RoomKey::new("place", "a\nb"), asker)
+        .unwrap_err();
+    assert_eq!(refused.code, Code::InvalidPayload);
+}
+
+#[test]
 fn a_classroom_s_join_answers_with_an_event_too_and_its_people_have_permissions() {
     let classroom = app("classroom");
     let joined = ask(&classroom, "join_room", &[json!({ "roomId": "5b" })]).unwrap();
@@ -282,6 +335,7 @@ fn a_classroom_s_join_answers_with_an_event_too_and_its_people_have_permissions(
         )
     );
     let pong = ask(&classroom, "ping", &[]).unwrap();
+    assert_eq!(pong.command, Command::Ping);
     assert_eq!(
         pong.answer.event(&serde_json::Map::new()).unwrap(),
         ("pong".into(), "{}".to_owned())

@@ -68,16 +68,21 @@ impl Server {
 fn endpoint(path: &str) -> Option<Endpoint> {
     let wire = match path {
         "/raw" => Wire::WebSocket,
+        path if path.starts_with("/plain") => Wire::Plain,
         _ => Wire::SocketIo,
     };
     Some(Endpoint::new(0, wire))
 }
+
+/// What the clock on the wall shows, whenever it is looked at: 2026-01-02T03:04:05.678Z.
+pub const NOW_MS: i64 = 1_767_323_045_678;
 
 /// Settings for tests: a few shards, quick checks of the head.
 pub fn settings(shards: usize) -> Settings {
     Settings {
         shards,
         head_check_interval: std::time::Duration::from_millis(20),
+        wall_clock: || NOW_MS,
         ..Settings::default()
     }
 }

@@ -11,9 +11,10 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use relais_engine::{
-    Accept, Connect, Event, Flow, Interval, LocalFuture, Offset, Raw, RawMessage, Reason, Refuse,
-    Reply, Resume, Room, Service, Sid, Socket,
+    Accept, CloseCode, Connect, Event, Flow, Interval, LocalFuture, Offset, Raw, RawMessage,
+    Reason, Refuse, Reply, Resume, Room, Service, Sid, Socket, Wire,
 };
+use relais_protocol::engineio::Query;
 use serde::Deserialize;
 use tokio::sync::Notify;
 
@@ -36,6 +37,28 @@ struct Auth {
     recovery: bool,
     #[serde(default)]
     wait: Option<String>,
+    #[serde(default)]
+    refuse: Option<String>,
+    #[serde(default)]
+    resume: Option<String>,
+    #[serde(default)]
+    after: Option<String>,
+}
+
+impl Auth {
+    /// `?rooms=a,b&wait=NAME`: what a plain JSON client says.
+    fn of_query(query: &str) -> Self {
+        let text = |name| Query::value(query, name).map(|value| value.into_owned());
+        let rooms = text("rooms").unwrap_or_default();
+        Self {
+            rooms: rooms.split(',').map(str::to_owned).collect(),
+            recovery: true,
+            wait: text("wait"),
+            refuse: text("refuse"),
+            resume: text("resume"),
+            after: text("after"),
+        }
+    }
 }
 
 impl TestService {
@@ -146,20 +169,28 @@ impl Service for TestService {
     fn connect(self: &Arc<Self>, connect: Connect) -> LocalFuture<Result<Accept<()>, Refuse>> {
         let service = Arc::clone(self);
         Box::pin(async move {
-            let auth: Auth = connect
-                .auth
-                .as_deref()
-                .map(|auth| serde_json::from_slice(auth).unwrap())
-                .unwrap_or_default();
+            let auth: Auth = match connect.wire {
+                Wire::Plain => Auth::of_query(&connect.query),
+                _ => connect
+                    .auth
+                    .as_deref()
+                    .map(|auth| serde_json::from_slice(auth).unwrap())
+                    .unwrap_or_default(),
+            };
+            if let Some(reason) = auth.refuse {
+                let code = CloseCode::POLICY;
+                return Err(Refuse::Close { code, reason });
+            }
             if let Some(name) = &auth.wait {
                 service.until_released(name).await;
             }
             let mut accept = Accept::fresh(SCOPE, ());
             accept.rooms = auth.rooms.iter().map(|r| Room::from(r.as_str())).collect();
             accept.recovery = auth.recovery;
-            let sid = match connect.pid {
+            let sid = match connect.pid.or(auth.resume) {
                 Some(pid) => {
-                    let seen = connect.offset.as_deref().and_then(Offset::parse);
+                    let offset = connect.offset.or(auth.after);
+                    let seen = offset.as_deref().and_then(Offset::parse);
                     accept.resume = seen.map(|seen| Resume {
                         seen,
                         intervals: service
@@ -183,7 +214,7 @@ impl Service for TestService {
 
     fn connected(self: &Arc<Self>, socket: &Socket<Self>) {
         self.note(format!("connected {}", socket.id()));
-        socket.emit("connected", b"");
+        socket.emit_with_cursor("connected", b"");
     }
 
     fn live(self: &Arc<Self>, socket: &Socket<Self>) {
