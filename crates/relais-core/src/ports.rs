@@ -57,6 +57,20 @@ pub trait TenantStore: Send + Sync {
     /// All members that the server keeps, in the order in which they were added.
     async fn members(&self, room: &RoomKey) -> Result<Vec<Member>, StoreError>;
 
+    /// What these rooms are, in this order; with a user, how that user stands to them and what is unread there.
+    async fn rooms(
+        &self,
+        user: Option<&UserId>,
+        rooms: &[RoomKey],
+    ) -> Result<Vec<RoomState>, StoreError>;
+
+    /// Everybody that is known of a room: kept members, those who were removed, and whoever's token claimed it when they were last
+    /// remembered ([`Change::Remember`]). At most 10,000, members first.
+    async fn people(&self, room: &RoomKey) -> Result<Vec<RoomPerson>, StoreError>;
+
+    /// Somebody as they were last remembered.
+    async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError>;
+
     /// Rooms that the user is a kept member of.
     async fn rooms_of(&self, user: &UserId) -> Result<Vec<RoomKey>, StoreError>;
 
@@ -139,6 +153,20 @@ pub enum Precondition {
         /// As loaded.
         edited_at: Option<Timestamp>,
     },
+    /// The room is of this sort, or nobody has said what it is.
+    RoomSort {
+        /// Which room.
+        room: RoomKey,
+        /// As loaded, or as guessed.
+        expected: Option<Arc<str>>,
+    },
+    /// The room has fewer kept members than this.
+    MembersBelow {
+        /// Which room.
+        room: RoomKey,
+        /// The most it may have, the new one included.
+        count: u32,
+    },
 }
 
 /// One change of state.
@@ -147,14 +175,16 @@ pub enum Change {
     /// Store a chat message. Its `seq` and `position` are those of the transaction's record that takes a seq
     /// of the same conversation; the values given here are ignored.
     InsertMessage(Message),
-    /// Replace a message's body.
+    /// Replace a message's body. It is stamped with the transaction's time, or a millisecond after the edit before where that is the same.
     EditMessage {
         /// Which.
         id: Id,
         /// The new text.
         body: String,
+        /// Who is named in it.
+        mentions: Vec<UserId>,
     },
-    /// Blank a message's body and mark it deleted.
+    /// Blank a message's body and mentions, and mark it deleted.
     DeleteMessage {
         /// Which.
         id: Id,
@@ -181,6 +211,15 @@ pub enum Change {
         room: RoomKey,
         /// Who.
         user: UserId,
+    },
+    /// Say what a room is; in the place of what was said before.
+    SetRoom(RoomInfo),
+    /// Remember a person, and which rooms their token claims; in the place of what was remembered before.
+    Remember {
+        /// Who.
+        person: Person,
+        /// All rooms that the token claims.
+        claims: Vec<RoomKey>,
     },
     /// Remember that a session joined a room: the interval is open from the head of the log at this commit. Joined already: no change.
     JoinSession {
@@ -315,6 +354,50 @@ pub enum Membership {
     /// Removed: outranks a claim.
     Removed,
 }
+
+/// What somebody said that a room is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomInfo {
+    /// Which room.
+    pub room: RoomKey,
+    /// For people.
+    pub name: Arc<str>,
+    /// One of the sorts of its kind; the kind itself where it has none.
+    pub sort: Arc<str>,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// By whom; `None`: the backend.
+    pub created_by: Option<UserId>,
+}
+
+/// A room as it is now, for one user or for nobody in particular.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomState {
+    /// Whether anybody has said what it is.
+    pub info: Option<RoomInfo>,
+    /// Kept membership of the user.
+    pub membership: Membership,
+    /// The newest seq.
+    pub last_seq: Seq,
+    /// Messages after the user's read mark that the user may see and has not sent, among the newest 1,000 after it.
+    pub unread: u32,
+}
+
+/// Somebody that is known of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomPerson {
+    /// As they were last remembered; a member who never came has the id for a name.
+    pub person: Person,
+    /// Kept membership.
+    pub membership: Membership,
+    /// Whether the token claimed the room.
+    pub claims: bool,
+}
+
+/// Messages among which the unread ones are counted.
+pub const UNREAD_MAX: u32 = 1_000;
+/// People that are known of one room.
+pub const ROOM_PEOPLE_MAX: usize = 10_000;
 
 /// A kept member.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! transaction has written nothing, takes no position and no seq, and cannot harm its batch.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use relais_core::event::Message;
 use relais_core::ids::{Conversation, Id, RoomKey, Timestamp, UserId};
@@ -26,6 +27,12 @@ pub trait Facts {
 
     /// What is kept about a user in a room.
     fn membership(&self, room: &RoomKey, user: &UserId) -> Result<Membership, StoreError>;
+
+    /// Of which sort a room is, where anybody has said it.
+    fn sort(&self, room: &RoomKey) -> Result<Option<Arc<str>>, StoreError>;
+
+    /// How many members of a room are kept.
+    fn member_count(&self, room: &RoomKey) -> Result<u32, StoreError>;
 }
 
 /// What to do with a transaction.
@@ -67,6 +74,8 @@ fn holds(precondition: &Precondition, facts: &impl Facts) -> Result<bool, StoreE
         Precondition::MessageUnchanged { id, edited_at } => facts
             .message(*id)?
             .is_some_and(|found| found.deleted_at.is_none() && found.edited_at == *edited_at),
+        Precondition::RoomSort { room, expected } => facts.sort(room)? == *expected,
+        Precondition::MembersBelow { room, count } => facts.member_count(room)? < *count,
     })
 }
 

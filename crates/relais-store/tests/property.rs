@@ -15,7 +15,7 @@ use relais_store::memory::MemoryStore;
 use relais_store::retention::Retention;
 use relais_store::sqlite::{SqliteOptions, SqliteStore};
 use relais_testkit::build::{
-    append, change, chat, id, message, notice, numbered_user, presence, record, room, send,
+    append, change, chat, id, info, message, notice, numbered_user, presence, record, room, send,
     send_keyed, session, tenant, user,
 };
 use relais_testkit::contract::store::Recorder;
@@ -67,7 +67,8 @@ fn any_change() -> impl Strategy<Value = Change> {
     prop_oneof![
         (0..40_u64, "[a-z]{0,3}").prop_map(|(number, body)| Change::EditMessage {
             id: id(number),
-            body
+            body,
+            mentions: vec![person(number as usize)],
         }),
         (0..40_u64).prop_map(|number| Change::DeleteMessage { id: id(number) }),
         (0..5_usize, any_user(), 0..9_u64).prop_map(|(index, user, seq)| Change::SetReadMark {
@@ -81,6 +82,14 @@ fn any_change() -> impl Strategy<Value = Change> {
         stay().prop_map(|(session, room)| Change::LeaveSession { session, room }),
         (proptest::collection::vec(any_session(), 0..3), any_room())
             .prop_map(|(sessions, room)| Change::LeaveSessions { sessions, room }),
+        (any_user(), proptest::collection::vec(any_room(), 0..3)).prop_map(|(user, claims)| {
+            Change::Remember {
+                person: relais_testkit::build::person(&user),
+                claims,
+            }
+        }),
+        (any_room(), "[ab]", any_user())
+            .prop_map(|(room, sort, user)| { Change::SetRoom(info(&room, &sort, Some(&user))) }),
         (any_user(), any::<bool>(), 0..2_000_i64, any_room()).prop_map(
             |(user, online, at, room)| {
                 Change::SetPresence(presence(&user, online, at, &[room]))
@@ -116,6 +125,13 @@ fn any_precondition() -> impl Strategy<Value = Precondition> {
                 expected,
             }
         }),
+        (any_room(), proptest::option::of("[ab]")).prop_map(|(room, expected)| {
+            Precondition::RoomSort {
+                room,
+                expected: expected.map(Into::into),
+            }
+        }),
+        (any_room(), 0..3_u32).prop_map(|(room, count)| Precondition::MembersBelow { room, count }),
         (0..40_u64, proptest::option::of(0..2_000_i64)).prop_map(|(number, edited_at)| {
             Precondition::MessageUnchanged {
                 id: id(number),
@@ -225,10 +241,17 @@ async fn everything(store: &dyn TenantStore) -> String {
             store.trimmed(std::slice::from_ref(place)).await
         ));
         all.push(format!("{:?}", store.members(place).await));
+        let mut people = store.people(place).await;
+        if let Ok(people) = &mut people {
+            people.sort_by_key(|known| known.person.id.clone());
+        }
+        all.push(format!("{people:?}"));
     }
     for index in 0..USERS {
         let user = person(index);
         all.push(format!("{:?}", store.rooms_of(&user).await));
+        all.push(format!("{:?}", store.person(&user).await));
+        all.push(format!("{:?}", store.rooms(Some(&user), &rooms).await));
         all.push(format!("{:?}", store.presence(&user).await));
         for place in &rooms {
             all.push(format!("{:?}", store.membership(place, &user).await));

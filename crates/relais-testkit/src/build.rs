@@ -8,7 +8,7 @@ use relais_core::event::{Audience, Event, EventKind, Facts, Message, NewRecord, 
 use relais_core::ids::{
     AudienceKey, Conversation, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
-use relais_core::ports::{Change, Idempotency, StoredPresence, Transaction};
+use relais_core::ports::{Change, Idempotency, RoomInfo, StoredPresence, Transaction};
 use uuid::Uuid;
 
 /// A tenant of the app `app`.
@@ -167,6 +167,17 @@ pub fn hash(body: &str) -> [u8; 32] {
     }
     hash[31] ^= body.len() as u8;
     hash
+}
+
+/// What a user said that a room is.
+pub fn info(room: &RoomKey, sort: &str, created_by: Option<&UserId>) -> RoomInfo {
+    RoomInfo {
+        room: room.clone(),
+        name: format!("Name of {}", room.id).into(),
+        sort: sort.into(),
+        created_at: Timestamp(7),
+        created_by: created_by.cloned(),
+    }
 }
 
 /// Presence of a user, online in these rooms or offline.

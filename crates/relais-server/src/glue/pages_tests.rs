@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use relais_core::event::{Audience, Event, EventKind, Message, NewRecord, Volatile};
+use relais_core::event::{Audience, Event, EventKind, Message, NewRecord, Person, Volatile};
 use relais_core::ids::{
     AudienceKey, Conversation, Epoch, Id, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
@@ -92,6 +92,22 @@ impl TenantStore for CountingTenant {
 
     async fn rooms_of(&self, user: &UserId) -> Answer<Vec<RoomKey>> {
         self.inner.rooms_of(user).await
+    }
+
+    async fn rooms(
+        &self,
+        user: Option<&UserId>,
+        rooms: &[RoomKey],
+    ) -> Answer<Vec<ports::RoomState>> {
+        self.inner.rooms(user, rooms).await
+    }
+
+    async fn people(&self, room: &RoomKey) -> Answer<Vec<ports::RoomPerson>> {
+        self.inner.people(room).await
+    }
+
+    async fn person(&self, user: &UserId) -> Answer<Option<Person>> {
+        self.inner.person(user).await
     }
 
     async fn session_rooms(&self, session: &SessionId) -> Answer<Vec<Interval>> {

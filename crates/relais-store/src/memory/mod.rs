@@ -11,13 +11,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use relais_core::event::Message;
+use relais_core::event::{Message, Person};
 use relais_core::ids::{
     Conversation, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
 use relais_core::ports::{
     CommitError, Committed, Fanout, Head, Interval, LogPage, Member, Membership, MessagePage,
-    MessageQuery, Store, StoreError, StoredPresence, TenantStore, Transaction,
+    MessageQuery, RoomPerson, RoomState, Store, StoreError, StoredPresence, TenantStore,
+    Transaction,
 };
 
 use relais_core::restriction::Restriction;
@@ -145,6 +146,22 @@ impl TenantStore for MemoryTenant {
 
     async fn rooms_of(&self, user: &UserId) -> Result<Vec<RoomKey>, StoreError> {
         Ok(self.held().rooms_of(user))
+    }
+
+    async fn rooms(
+        &self,
+        user: Option<&UserId>,
+        rooms: &[RoomKey],
+    ) -> Result<Vec<RoomState>, StoreError> {
+        Ok(self.held().rooms(user, rooms))
+    }
+
+    async fn people(&self, room: &RoomKey) -> Result<Vec<RoomPerson>, StoreError> {
+        Ok(self.held().people(room))
+    }
+
+    async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
+        Ok(self.held().person(user))
     }
 
     async fn session_rooms(&self, session: &SessionId) -> Result<Vec<Interval>, StoreError> {

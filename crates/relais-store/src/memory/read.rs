@@ -1,9 +1,10 @@
 //! What can be asked of a tenant's state in memory. Nothing here changes anything.
 
-use relais_core::event::{Message, Record};
+use relais_core::event::{Message, Person, Record};
 use relais_core::ids::{Conversation, Id, Position, RoomKey, Seq, SessionId, Timestamp, UserId};
 use relais_core::ports::{
-    Head, Interval, LogPage, Member, Membership, MessagePage, MessageQuery, StoredPresence,
+    Head, Interval, LogPage, Member, Membership, MessagePage, MessageQuery, ROOM_PEOPLE_MAX,
+    RoomPerson, RoomState, StoredPresence, UNREAD_MAX,
 };
 
 use super::state::State;
@@ -97,6 +98,63 @@ impl State {
 
     pub(super) fn rooms_of(&self, user: &UserId) -> Vec<RoomKey> {
         self.rooms_of.get(user).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn rooms(&self, user: Option<&UserId>, rooms: &[RoomKey]) -> Vec<RoomState> {
+        let state = |room: &RoomKey| {
+            let conversation = Conversation::Room(room.clone());
+            RoomState {
+                info: self.infos.get(room).cloned(),
+                membership: user.map_or(Membership::Unknown, |user| self.membership(room, user)),
+                last_seq: self.last_seq(&conversation),
+                unread: user.map_or(0, |user| self.unread(&conversation, user)),
+            }
+        };
+        rooms.iter().map(state).collect()
+    }
+
+    fn unread(&self, conversation: &Conversation, user: &UserId) -> u32 {
+        let Some(thread) = self.conversations.get(conversation) else {
+            return 0;
+        };
+        let mark = self.read_mark(conversation, user);
+        let newer = thread.messages.range(Seq(mark.0.saturating_add(1))..).rev();
+        let newest = newer.take(UNREAD_MAX as usize);
+        let messages = newest.filter_map(|(_, id)| self.messages.get(id));
+        messages
+            .filter(|message| message.sender.id != *user && visible(message, Some(user)))
+            .count() as u32
+    }
+
+    pub(super) fn people(&self, room: &RoomKey) -> Vec<RoomPerson> {
+        let claims = |user: &UserId| {
+            let known = self.people.get(user);
+            known.is_some_and(|(_, claims)| claims.contains(room))
+        };
+        let kept = |user: &UserId, membership| RoomPerson {
+            person: self.person(user).unwrap_or_else(|| Person {
+                id: user.clone(),
+                name: user.as_str().into(),
+                role: None,
+            }),
+            membership,
+            claims: claims(user),
+        };
+        let members = self.members.get(room).into_iter().flatten();
+        let members = members.map(|member| kept(&member.user, Membership::Member));
+        let removed = self.removed.get(room).into_iter().flatten();
+        let removed = removed.map(|user| kept(user, Membership::Removed));
+        let others = self
+            .people
+            .keys()
+            .filter(|user| claims(user) && self.membership(room, user) == Membership::Unknown);
+        let others = others.map(|user| kept(user, Membership::Unknown));
+        let all = members.chain(removed).chain(others);
+        all.take(ROOM_PEOPLE_MAX).collect()
+    }
+
+    pub(super) fn person(&self, user: &UserId) -> Option<Person> {
+        self.people.get(user).map(|(person, _)| person.clone())
     }
 
     pub(super) fn session_rooms(&self, session: &SessionId) -> Vec<Interval> {

@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use relais_core::event::{Event, Message, NewRecord, Record};
+use relais_core::event::{Event, Message, NewRecord, Person, Record};
 use relais_core::ids::{
     Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
 use relais_core::ports::{
-    Change, CommitError, Committed, Head, Idempotency, Interval, Member, Membership, StoreError,
-    StoredPresence, Transaction,
+    Change, CommitError, Committed, Head, Idempotency, Interval, Member, Membership, RoomInfo,
+    StoreError, StoredPresence, Transaction,
 };
 
 use relais_core::restriction::{Against, Hold, Restriction};
@@ -35,6 +35,9 @@ pub(super) struct State {
     /// In the order in which they were added.
     pub(super) members: HashMap<RoomKey, Vec<Member>>,
     pub(super) removed: HashMap<RoomKey, Vec<UserId>>,
+    pub(super) infos: HashMap<RoomKey, RoomInfo>,
+    /// Everybody who is remembered, with the rooms that their token claims.
+    pub(super) people: BTreeMap<UserId, (Person, Vec<RoomKey>)>,
     /// Rooms of each user, in the order in which the user was added.
     pub(super) rooms_of: HashMap<UserId, Vec<RoomKey>>,
     pub(super) marks: HashMap<(Conversation, UserId), Seq>,
@@ -76,6 +79,14 @@ impl Facts for State {
     fn membership(&self, room: &RoomKey, user: &UserId) -> Result<Membership, StoreError> {
         Ok(State::membership(self, room, user))
     }
+
+    fn sort(&self, room: &RoomKey) -> Result<Option<Arc<str>>, StoreError> {
+        Ok(self.infos.get(room).map(|info| info.sort.clone()))
+    }
+
+    fn member_count(&self, room: &RoomKey) -> Result<u32, StoreError> {
+        Ok(self.members.get(room).map_or(0, Vec::len) as u32)
+    }
 }
 
 impl State {
@@ -91,6 +102,8 @@ impl State {
             keys: HashMap::new(),
             members: HashMap::new(),
             removed: HashMap::new(),
+            infos: HashMap::new(),
+            people: BTreeMap::new(),
             rooms_of: HashMap::new(),
             marks: HashMap::new(),
             stays: BTreeMap::new(),
@@ -179,10 +192,11 @@ impl State {
     fn apply(&mut self, change: Change, at: Timestamp, since: Position) {
         match change {
             Change::InsertMessage(_) => unreachable!("inserted by its own function"),
-            Change::EditMessage { id, body } => {
+            Change::EditMessage { id, body, mentions } => {
                 if let Some(message) = self.messages.get_mut(&id) {
                     message.edited_at = Some(crate::verdict::edited_at(message, at));
                     message.body = body;
+                    message.mentions = mentions;
                 }
             }
             Change::DeleteMessage { id } => {
@@ -191,6 +205,7 @@ impl State {
                 {
                     message.deleted_at = Some(at);
                     message.body.clear();
+                    message.mentions.clear();
                 }
             }
             Change::SetReadMark {
@@ -203,6 +218,12 @@ impl State {
             }
             Change::AddMember { room, user } => self.add_member(room, user, at),
             Change::RemoveMember { room, user } => self.remove_member(room, user),
+            Change::SetRoom(info) => {
+                self.infos.insert(info.room.clone(), info);
+            }
+            Change::Remember { person, claims } => {
+                self.people.insert(person.id.clone(), (person, claims));
+            }
             Change::JoinSession { session, room } => self.join(session, room, since, at),
             Change::LeaveSession { session, room } => self.leave(&session, &room, at),
             Change::LeaveSessions { sessions, room } => {

@@ -20,8 +20,8 @@ use serde::Serialize;
 use super::fault::{failed, store_error};
 use super::heads::{Place, Places, TenantLog};
 use super::keys::{Keeper, KeyHash, Keys};
-use super::query;
 use super::rows::{self, CODEC, Prepared};
+use super::{query, rooms};
 use crate::verdict::{self, Facts, Verdict, verdict};
 
 /// What became of one transaction, before the commit.
@@ -282,14 +282,16 @@ impl Write<'_> {
             Change::InsertMessage(_) | Change::SetPresence(_) => {
                 unreachable!("written with its text by its own function")
             }
-            Change::EditMessage { id, body } => self.rewrite(*id, |message, at| {
+            Change::EditMessage { id, body, mentions } => self.rewrite(*id, |message, at| {
                 message.edited_at = Some(verdict::edited_at(message, at));
                 message.body = body.clone();
+                message.mentions = mentions.clone();
             }),
             Change::DeleteMessage { id } => self.rewrite(*id, |message, at| {
                 if message.deleted_at.is_none() {
                     message.deleted_at = Some(at);
                     message.body.clear();
+                    message.mentions.clear();
                 }
             }),
             Change::SetReadMark {
@@ -313,6 +315,15 @@ impl Write<'_> {
                      ON CONFLICT (place, user) DO UPDATE SET removed = 1",
                     (self.tenant, place, user.as_str(), numeric(user), self.at.0),
                 )
+            }
+            Change::SetRoom(info) => {
+                let place = self.place((&info.room).into())?;
+                rooms::set(self.connection, place, info)
+            }
+            Change::Remember { person, claims } => {
+                let claims = claims.iter().map(|room| self.place(room.into()));
+                let claims = claims.collect::<Sqlite<Vec<_>>>()?;
+                rooms::remember(self.connection, self.tenant, person, &claims)
             }
             Change::JoinSession { session, room } => {
                 let place = self.place(room.into())?;
@@ -465,5 +476,13 @@ impl Facts for InDatabase<'_> {
 
     fn membership(&self, room: &RoomKey, user: &UserId) -> Result<Membership, StoreError> {
         query::membership(self.connection, self.tenant, room, user)
+    }
+
+    fn sort(&self, room: &RoomKey) -> Result<Option<Arc<str>>, StoreError> {
+        rooms::sort(self.connection, self.tenant, room)
+    }
+
+    fn member_count(&self, room: &RoomKey) -> Result<u32, StoreError> {
+        rooms::member_count(self.connection, self.tenant, room)
     }
 }

@@ -15,6 +15,7 @@ mod pace;
 mod query;
 mod readers;
 mod recent;
+mod rooms;
 mod rows;
 mod tenant;
 #[cfg(test)]

@@ -21,10 +21,11 @@ const APPLICATION_ID: i32 = 0x5245_4c41;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_log_and_state.sql"),
     include_str!("../../migrations/sqlite/0002_restrictions.sql"),
+    include_str!("../../migrations/sqlite/0003_rooms_and_people.sql"),
 ];
 
 /// Statements that a connection keeps prepared: more than there are.
-const STATEMENTS_KEPT: usize = 96;
+const STATEMENTS_KEPT: usize = 160;
 
 /// Held as long as the store is open; the system lets it go when the process dies.
 pub(super) struct Lock(#[expect(dead_code, reason = "held, never read")] File);

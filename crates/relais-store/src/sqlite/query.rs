@@ -20,7 +20,7 @@ use super::keys::Keeper;
 use super::rows::{self, MESSAGE_COLUMNS, RECORD_COLUMNS};
 
 /// All rows of a statement; statements are prepared once a connection.
-fn all<T>(
+pub(super) fn all<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,
@@ -36,7 +36,7 @@ fn all<T>(
     Ok(found)
 }
 
-fn first<T>(
+pub(super) fn first<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use relais_core::event::Message;
+use relais_core::event::{Message, Person};
 use relais_core::ids::{Conversation, Id, Position, RoomKey, Seq, SessionId, Timestamp, UserId};
 use relais_core::ports::{
     CommitError, Committed, Head, Interval, LogPage, Member, Membership, MessagePage, MessageQuery,
-    StoreError, StoredPresence, TenantStore, Transaction,
+    RoomPerson, RoomState, StoreError, StoredPresence, TenantStore, Transaction,
 };
 use relais_core::restriction::Restriction;
 use rusqlite::Connection;
@@ -19,9 +19,9 @@ use super::Inner;
 use super::fault::closed;
 use super::heads::TenantLog;
 use super::pace;
-use super::query;
 use super::rows::Prepared;
 use super::writer::{Commit, Job};
+use super::{query, rooms};
 
 /// The handle; cheap, one for a tenant.
 pub(super) struct SqliteTenant {
@@ -164,6 +164,28 @@ impl TenantStore for SqliteTenant {
     async fn rooms_of(&self, user: &UserId) -> Result<Vec<RoomKey>, StoreError> {
         let user = user.clone();
         self.ask(move |connection, tenant| query::rooms_of(connection, tenant, &user))
+            .await
+    }
+
+    async fn rooms(
+        &self,
+        user: Option<&UserId>,
+        rooms: &[RoomKey],
+    ) -> Result<Vec<RoomState>, StoreError> {
+        let (user, rooms) = (user.cloned(), rooms.to_vec());
+        self.ask(move |connection, tenant| rooms::states(connection, tenant, user.as_ref(), &rooms))
+            .await
+    }
+
+    async fn people(&self, room: &RoomKey) -> Result<Vec<RoomPerson>, StoreError> {
+        let room = room.clone();
+        self.ask(move |connection, tenant| rooms::people(connection, tenant, &room))
+            .await
+    }
+
+    async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
+        let user = user.clone();
+        self.ask(move |connection, tenant| rooms::person(connection, tenant, &user))
             .await
     }
 

@@ -106,6 +106,8 @@ pub struct Faults {
     pub commits: AtomicU64,
     /// Reads of memberships.
     pub memberships: AtomicU64,
+    /// Reads of who is known of a room.
+    pub people: AtomicU64,
     /// While set, commits are handed over and do not come back.
     pub stuck: AtomicBool,
 }
@@ -171,6 +173,20 @@ impl TenantStore for HookedTenant {
     }
     async fn rooms_of(&self, user: &UserId) -> Result<Vec<RoomKey>, StoreError> {
         self.inner.rooms_of(user).await
+    }
+    async fn rooms(
+        &self,
+        user: Option<&UserId>,
+        rooms: &[RoomKey],
+    ) -> Result<Vec<RoomState>, StoreError> {
+        self.inner.rooms(user, rooms).await
+    }
+    async fn people(&self, room: &RoomKey) -> Result<Vec<RoomPerson>, StoreError> {
+        self.faults.people.fetch_add(1, Ordering::SeqCst);
+        self.inner.people(room).await
+    }
+    async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
+        self.inner.person(user).await
     }
     async fn session_rooms(&self, session: &SessionId) -> Result<Vec<Interval>, StoreError> {
         self.inner.session_rooms(session).await

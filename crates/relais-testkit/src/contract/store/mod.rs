@@ -8,6 +8,7 @@ pub mod durable;
 pub mod history;
 pub mod idempotency;
 pub mod order;
+pub mod people;
 pub mod retention;
 pub mod rooms;
 pub mod state;
@@ -212,6 +213,14 @@ macro_rules! store_contract {
             rooms: a_join_is_open_from_the_head_and_a_leave_closes_after_its_own_records,
             rooms: joining_twice_changes_nothing_and_joining_again_begins_another_stay,
             rooms: a_removed_member_leaves_with_all_sessions,
+            people: rooms_are_what_was_said_of_them_last,
+            people: unread_are_the_visible_messages_of_others_after_the_mark,
+            people: unread_are_counted_among_the_newest_thousand,
+            people: members_removed_ones_and_claims_are_known_of_a_room,
+            people: claims_are_replaced_and_two_tenants_share_nobody,
+            people: of_two_who_say_what_a_room_is_at_once_only_the_first_does,
+            people: a_room_with_enough_members_takes_no_more,
+            people: rooms_and_people_are_there_after_opening_again,
             retention: records_older_than_the_window_are_trimmed_and_positions_go_on,
             retention: a_room_keeps_its_newest_records_and_others_keep_theirs,
             retention: what_has_no_room_is_trimmed_on_its_own_account,

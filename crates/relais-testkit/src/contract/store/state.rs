@@ -22,6 +22,7 @@ fn edit(number: u64, body: &str) -> Change {
     Change::EditMessage {
         id: id(number),
         body: body.to_owned(),
+        mentions: Vec::new(),
     }
 }
 
