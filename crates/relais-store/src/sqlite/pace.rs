@@ -20,7 +20,10 @@ pub(super) fn is_patient(transaction: &Transaction) -> bool {
     let patient = |change: &Change| {
         matches!(
             change,
-            Change::JoinSession { .. } | Change::LeaveSession { .. } | Change::SetPresence(_)
+            Change::JoinSession { .. }
+                | Change::LeaveSession { .. }
+                | Change::SetPresence(_)
+                | Change::Remember { .. }
         )
     };
     transaction.records.is_empty()
