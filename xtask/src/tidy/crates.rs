@@ -17,6 +17,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("relais-core", &[]),
     ("relais-store", &["relais-core"]),
     ("relais-memory", &[]),
+    ("relais-painter", &[]),
     ("relais-cluster", &["relais-core"]),
     (
         "relais-server",
@@ -26,6 +27,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "relais-core",
             "relais-store",
             "relais-memory",
+            "relais-painter",
             "relais-cluster",
         ],
     ),
@@ -52,6 +54,7 @@ const WALLED_OFF: &[(&str, &[&str])] = &[
     ("redis", &["relais-cluster"]),
     ("axum", &["relais-server"]),
     ("mimalloc", &["relais-memory"]),
+    ("image", &["relais-painter", "relais-server"]),
     ("libmimalloc-sys", &["relais-memory"]),
     ("jsonwebtoken", &["relais-server"]),
     ("jsonschema", &["relais-core"]),
