@@ -114,6 +114,46 @@ pub struct NewRelay {
     pub counts: bool,
 }
 
+/// A notification to send.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewNotification {
+    /// To whom.
+    pub user: UserId,
+    /// What it is about, as the application calls it.
+    pub kind: Option<Arc<str>>,
+    /// In a few words.
+    pub title: String,
+    /// The text.
+    pub message: String,
+    /// Whatever the application wants with it.
+    pub data: Option<Value>,
+}
+
+/// Which notifications were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhichRead {
+    /// One.
+    One(Id),
+    /// All of the inbox.
+    All,
+}
+
+/// What can be asked of inboxes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InboxCommand {
+    /// Put a notification into a user's inbox, and send it. Reply: `notification`.
+    Send(NewNotification),
+    /// A page of the actor's own inbox. Reply: `notifications`, `unread`, `hasMore`.
+    List {
+        /// Only those that came before this one.
+        before: Option<Id>,
+        /// 1 to 100.
+        limit: u32,
+    },
+    /// The actor has read notifications. Reply: `unread`.
+    Read(WhichRead),
+}
+
 /// Everything that can be asked of the core.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -155,6 +195,17 @@ pub enum Command {
         /// Which room.
         room: RoomKey,
     },
+    /// Become a member by one's own will: whoever was removed is not let in again. Every session of the user joins at once where the
+    /// room is joined by membership.
+    Follow {
+        /// Which room.
+        room: RoomKey,
+    },
+    /// End one's own membership; every session of the user leaves.
+    Unfollow {
+        /// Which room.
+        room: RoomKey,
+    },
     /// Send a chat message. Reply: `message`.
     SendMessage(NewMessage),
     /// A page of a conversation, as this actor may see it. Reply: `messages`, `hasMore`.
@@ -181,6 +232,8 @@ pub enum Command {
         conversation: Conversation,
         /// Whether the actor types now.
         active: bool,
+        /// The room's id in the JSON form in which the client wrote it, to be told in that form.
+        written: Option<UserId>,
     },
     /// Set the actor's status.
     SetPresence {
@@ -219,10 +272,12 @@ pub enum Command {
         /// From what.
         hold: Hold,
     },
+    /// Something of inboxes.
+    Inbox(InboxCommand),
+    /// Whether the server is there. Reply: `at`.
+    Ping,
     /// Numbers about the tenant. Reply: the counters that HTTP statistics map.
     Stats,
-    /// Whether anybody is there. Reply: `at`.
-    Ping,
     /// An operation of a capability that a later version brings; answers `UNAVAILABLE`.
     Unavailable {
         /// The operation's name (`item.create`).
@@ -245,6 +300,9 @@ impl Command {
                 | Command::MarkRead { .. }
                 | Command::GetPresence { .. }
                 | Command::ListPresence { .. }
+                | Command::Unfollow { .. }
+                | Command::Inbox(InboxCommand::List { .. } | InboxCommand::Read(_))
+                | Command::Ping
                 | Command::Stats
         )
     }
@@ -257,7 +315,9 @@ impl Command {
             | Command::RoomOnline { room }
             | Command::AddMember { room, .. }
             | Command::RemoveMember { room, .. }
-            | Command::ListMembers { room } => Some(room),
+            | Command::ListMembers { room }
+            | Command::Follow { room }
+            | Command::Unfollow { room } => Some(room),
             Command::SendMessage(NewMessage { conversation, .. })
             | Command::History { conversation, .. }
             | Command::MarkRead { conversation, .. }
@@ -271,8 +331,9 @@ impl Command {
             | Command::Relay(_)
             | Command::Impose { .. }
             | Command::Lift { .. }
-            | Command::Stats
+            | Command::Inbox(_)
             | Command::Ping
+            | Command::Stats
             | Command::Unavailable { .. } => None,
         }
     }

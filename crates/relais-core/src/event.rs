@@ -228,6 +228,26 @@ pub struct Message {
     pub deleted_at: Option<Timestamp>,
 }
 
+/// A notification as the store keeps it, once for all who got it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notification {
+    /// UUIDv7, made by the server.
+    pub id: Id,
+    /// What it is about (`story`, `follower`), as the application calls it.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Arc<str>>,
+    /// In a few words.
+    pub title: String,
+    /// The text.
+    pub message: String,
+    /// Whatever the application wants with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+    /// When it was sent.
+    pub created_at: Timestamp,
+}
+
 /// The status of somebody without a device.
 pub const OFFLINE: &str = "offline";
 

@@ -265,6 +265,13 @@ pub struct Moment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Id(pub Uuid);
 
+impl Id {
+    /// Another id of the same moment, for the `number`th further thing that one command makes (from 1 on).
+    pub fn another(self, number: u32) -> Self {
+        Self(Uuid::from_u128(self.0.as_u128() ^ u128::from(number)))
+    }
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::command::SeqRange;
-use crate::event::{Audience, Event, EventKind, Message, NewRecord, Person, Record, Volatile};
+use crate::event::{
+    Audience, Event, EventKind, Message, NewRecord, Notification, Person, Record, Volatile,
+};
 use crate::ids::{
-    Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
+    AudienceKey, Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp,
+    UserId,
 };
 use crate::restriction::{Against, Hold, Restriction};
 
@@ -86,6 +89,14 @@ pub trait TenantStore: Send + Sync {
 
     /// All that is held against anybody of the tenant.
     async fn restrictions(&self) -> Result<Vec<Restriction>, StoreError>;
+    /// A page of a user's inbox, newest first, and how much of the whole of it is unread.
+    async fn inbox(&self, query: &InboxQuery) -> Result<InboxPage, StoreError>;
+
+    /// One notification of a user's inbox; `None` where it was never there or is gone.
+    async fn notification(&self, user: &UserId, id: Id) -> Result<Option<Notified>, StoreError>;
+
+    /// How many notifications of a user's inbox are unread.
+    async fn unread_notifications(&self, user: &UserId) -> Result<u64, StoreError>;
 
     /// What was last stored about one user's presence. A store that can look it up directly overrides this.
     async fn presence(&self, user: &UserId) -> Result<Option<StoredPresence>, StoreError> {
@@ -221,6 +232,31 @@ pub enum Change {
         /// All rooms that the token claims.
         claims: Vec<RoomKey>,
     },
+    /// Forget what is kept about a user in a room, a removal too.
+    ForgetMember {
+        /// Which room.
+        room: RoomKey,
+        /// Who.
+        user: UserId,
+    },
+    /// Put a notification into inboxes, unread; each user gets it once, whichever of `to` names them. Nobody new: no change.
+    Notify {
+        /// United.
+        to: Vec<Recipients>,
+        /// Left out although `to` has them.
+        except: Option<UserId>,
+        /// Its id is new.
+        notification: Notification,
+        /// How many an inbox keeps (at least 1): the oldest beyond that go.
+        keep: u32,
+    },
+    /// Mark one notification of a user's inbox as read, or all of them. One that is not there: no change.
+    ReadNotifications {
+        /// Whose inbox.
+        user: UserId,
+        /// Which; `None`: all.
+        id: Option<Id>,
+    },
     /// Remember that a session joined a room: the interval is open from the head of the log at this commit. Joined already: no change.
     JoinSession {
         /// Which session.
@@ -342,6 +378,46 @@ pub struct MessagePage {
     pub messages: Vec<Message>,
     /// Whether there are more in the direction of the page.
     pub has_more: bool,
+}
+
+/// Whose inboxes a notification goes into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipients {
+    /// One user's.
+    User(UserId),
+    /// Those of all kept members of a room, at this commit.
+    Members(RoomKey),
+}
+
+/// Which notifications to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxQuery {
+    /// Whose inbox.
+    pub user: UserId,
+    /// Only those that came before this one. When it is not there, it is gone with everything before it: the page is empty.
+    pub before: Option<Id>,
+    /// 1 to 100.
+    pub limit: u32,
+}
+
+/// A page of an inbox.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InboxPage {
+    /// Newest first, in the order of commits.
+    pub notifications: Vec<Notified>,
+    /// Whether there are older ones.
+    pub has_more: bool,
+    /// How many of the whole inbox are unread.
+    pub unread: u64,
+}
+
+/// A notification in somebody's inbox.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notified {
+    /// What it says.
+    pub notification: Notification,
+    /// Whether this user has read it.
+    pub is_read: bool,
 }
 
 /// What the server keeps about one user in one room.
@@ -471,4 +547,25 @@ pub trait Audiences: Send + Sync {
         let _ = kind;
         true
     }
+
+    /// The notifications that the app makes of a durable event, to be committed together with it. An app that makes none need not
+    /// say so.
+    fn notices(&self, _event: &Event) -> Vec<Notice> {
+        Vec::new()
+    }
+}
+
+/// A notification that an application makes of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// The type.
+    pub kind: Arc<str>,
+    /// Users and rooms; a room stands for its kept members.
+    pub to: Vec<AudienceKey>,
+    /// In a few words.
+    pub title: String,
+    /// The text.
+    pub message: String,
+    /// Whatever the application wants with it.
+    pub data: Option<serde_json::Value>,
 }

@@ -400,10 +400,7 @@ fn serve_apps(
             endpoint,
             app: app.clone(),
             keys: Arc::new(token_keys(settings, &app.name, secret, &outgoing)?),
-            dispatcher: Arc::new(Dispatcher::new(
-                ports,
-                rules::of(app, settings.limits.session_rooms_max),
-            )),
+            dispatcher: Arc::new(Dispatcher::new(ports, rules::of(app, &settings.limits))),
             limits: UserLimiter::default(),
             connections: app
                 .limits

@@ -29,8 +29,8 @@ fn log_limit(limit: u32) -> usize {
 /// Bytes of a page of the log, about: it ends after the record that reaches this.
 const LOG_PAGE_BYTES_MAX: usize = 4 << 20;
 
-/// Messages of a page of a conversation: 1 to 100.
-fn messages_limit(limit: u32) -> usize {
+/// Messages or notifications of a page: 1 to 100.
+fn page_limit(limit: u32) -> usize {
     limit.clamp(1, 100) as usize
 }
 

@@ -8,15 +8,15 @@ use relais_core::command::SeqRange;
 use relais_core::event::EventKind;
 use relais_core::ids::{Conversation, Epoch, Position, RoomKey, Seq, SessionId, Timestamp, UserId};
 use relais_core::ports::{
-    Change, CommitError, Committed, Membership, MessageQuery, Precondition, Store, StoreError,
-    TenantStore, Transaction,
+    Change, CommitError, Committed, InboxQuery, Membership, MessageQuery, Precondition, Recipients,
+    Store, StoreError, TenantStore, Transaction,
 };
 use relais_store::memory::MemoryStore;
 use relais_store::retention::Retention;
 use relais_store::sqlite::{SqliteOptions, SqliteStore};
 use relais_testkit::build::{
-    append, change, chat, id, info, message, notice, numbered_user, presence, record, room, send,
-    send_keyed, session, tenant, user,
+    append, change, chat, id, info, message, notice, notify, numbered_user, presence, record, room,
+    send, send_keyed, session, tenant, user,
 };
 use relais_testkit::contract::store::Recorder;
 
@@ -78,6 +78,12 @@ fn any_change() -> impl Strategy<Value = Change> {
         }),
         member().prop_map(|(room, user)| Change::AddMember { room, user }),
         member().prop_map(|(room, user)| Change::RemoveMember { room, user }),
+        member().prop_map(|(room, user)| Change::ForgetMember { room, user }),
+        any_notification(),
+        (any_user(), proptest::option::of(0..4_000_000_000_u64)).prop_map(|(user, number)| {
+            let id = number.map(id);
+            Change::ReadNotifications { user, id }
+        }),
         stay().prop_map(|(session, room)| Change::JoinSession { session, room }),
         stay().prop_map(|(session, room)| Change::LeaveSession { session, room }),
         (proptest::collection::vec(any_session(), 0..3), any_room())
@@ -96,6 +102,18 @@ fn any_change() -> impl Strategy<Value = Change> {
             }
         ),
     ]
+}
+
+/// With an id that no other has.
+fn any_notification() -> impl Strategy<Value = Change> {
+    let to = prop_oneof![
+        any_user().prop_map(Recipients::User),
+        any_room().prop_map(Recipients::Members)
+    ];
+    let to = proptest::collection::vec(to, 1..3);
+    let except = proptest::option::of(any_user());
+    (0..4_000_000_000_u64, to, except, 1..4_u32)
+        .prop_map(|(number, to, except, keep)| notify(number, to, except.as_ref(), keep))
 }
 
 fn any_send() -> impl Strategy<Value = Transaction> {
@@ -253,6 +271,22 @@ async fn everything(store: &dyn TenantStore) -> String {
         all.push(format!("{:?}", store.person(&user).await));
         all.push(format!("{:?}", store.rooms(Some(&user), &rooms).await));
         all.push(format!("{:?}", store.presence(&user).await));
+        let newest = InboxQuery {
+            user: user.clone(),
+            before: None,
+            limit: 2,
+        };
+        let page = store.inbox(&newest).await;
+        let before = page
+            .as_ref()
+            .ok()
+            .and_then(|page| page.notifications.last());
+        let before = before.map(|one| one.notification.id);
+        all.push(format!("{page:?}"));
+        all.push(format!(
+            "{:?}",
+            store.inbox(&InboxQuery { before, ..newest }).await
+        ));
         for place in &rooms {
             all.push(format!("{:?}", store.membership(place, &user).await));
         }

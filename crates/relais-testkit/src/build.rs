@@ -4,11 +4,13 @@
 
 use std::sync::Arc;
 
-use relais_core::event::{Audience, Event, EventKind, Facts, Message, NewRecord, Person};
+use relais_core::event::{
+    Audience, Event, EventKind, Facts, Message, NewRecord, Notification, Person,
+};
 use relais_core::ids::{
     AudienceKey, Conversation, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
-use relais_core::ports::{Change, Idempotency, RoomInfo, StoredPresence, Transaction};
+use relais_core::ports::{Change, Idempotency, Recipients, RoomInfo, StoredPresence, Transaction};
 use uuid::Uuid;
 
 /// A tenant of the app `app`.
@@ -177,6 +179,35 @@ pub fn info(room: &RoomKey, sort: &str, created_by: Option<&UserId>) -> RoomInfo
         sort: sort.into(),
         created_at: Timestamp(7),
         created_by: created_by.cloned(),
+    }
+}
+
+/// A notification with that number.
+pub fn notification(number: u64) -> Notification {
+    Notification {
+        id: id(number),
+        kind: number.is_multiple_of(2).then(|| "story".into()),
+        title: format!("Title {number}"),
+        message: format!("Message {number}"),
+        data: number
+            .is_multiple_of(3)
+            .then(|| serde_json::json!({ "number": number })),
+        created_at: Timestamp(number as i64),
+    }
+}
+
+/// Puts that notification into inboxes that keep so many.
+pub fn notify(
+    number: u64,
+    to: impl IntoIterator<Item = Recipients>,
+    except: Option<&UserId>,
+    keep: u32,
+) -> Change {
+    Change::Notify {
+        to: to.into_iter().collect(),
+        except: except.cloned(),
+        notification: notification(number),
+        keep,
     }
 }
 

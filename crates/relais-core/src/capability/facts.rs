@@ -9,16 +9,18 @@
 //! | `message.read` | `userId userName seq recipient?` |
 //! | `room.joined`, `room.left` | someone online: [`someone`] |
 //! | `room.member_added`, `room.member_removed` | `userId` |
-//! | `typing.changed` | `userId userName isTyping recipient?` |
+//! | `typing.changed` | `userId userName isTyping recipient? roomId?` (`roomId`: as the client wrote it) |
 //! | `presence.online`, `presence.offline`, `presence.changed` | presence: [`presence`] |
 //! | `relay.sent` | `event` (the wire name), `data` |
+//! | `notify.sent` | a [`notification`], unread |
+//! | `notify.read` | `id` and `all: false`, or `all: true` |
 //!
 //! | command | reply |
 //! |---|---|
 //! | `JoinRoom` | `room` and, where asked for, `online lastSeq` (`online`: a list of [`someone`]) |
 //! | `LeaveRoom` | `room` |
 //! | `RoomOnline` | `room users count` |
-//! | `AddMember`, `RemoveMember` | `room userId` |
+//! | `AddMember`, `RemoveMember`, `Follow`, `Unfollow` | `room userId` |
 //! | `ListMembers` | `room members` (each `userId addedAt`) |
 //! | `SendMessage` | `message` (with `seq`) |
 //! | `History` | `room? messages hasMore` |
@@ -28,12 +30,15 @@
 //! | `GetPresence` | `userId online status lastSeen?` and, where known, `userName customStatus` |
 //! | `ListPresence` | `users hasMore` |
 //! | `Relay` | where it counts: `recipients` and `delivered` (both: connected sessions that were addressed), `online` (whether an addressed user, or anybody, is) |
+//! | `Inbox(Send)` | `notification` |
+//! | `Inbox(List)` | `notifications unread hasMore` |
+//! | `Inbox(Read)` | `unread` (of the whole inbox, as it is now) |
 //! | `Ping` | `at` |
 //! | `Stats` | `activeConnections totalConnections connectedUsers rooms messagesPerMinute uptimeSeconds` |
 
 use serde_json::{Value, json};
 
-use crate::event::{Facts, Message, Person, Shown};
+use crate::event::{Facts, Message, Notification, Person, Shown};
 use crate::ids::{Conversation, RoomKey, Timestamp, UserId};
 
 /// The object of a `json!` literal.
@@ -138,6 +143,24 @@ pub fn message(message: &Message) -> Facts {
     if let Some(at) = message.deleted_at {
         facts.insert("deletedAt".into(), at.to_string().into());
     }
+    facts
+}
+
+/// A notification: `{id, title, message, type?, data?, read, createdAt}`.
+pub fn notification(notification: &Notification, is_read: bool) -> Facts {
+    let mut facts = Facts::new();
+    facts.insert("id".into(), notification.id.to_string().into());
+    facts.insert("title".into(), notification.title.as_str().into());
+    facts.insert("message".into(), notification.message.as_str().into());
+    if let Some(kind) = &notification.kind {
+        facts.insert("type".into(), (**kind).into());
+    }
+    if let Some(data) = &notification.data {
+        facts.insert("data".into(), data.clone());
+    }
+    facts.insert("read".into(), is_read.into());
+    let created_at = notification.created_at.to_string();
+    facts.insert("createdAt".into(), created_at.into());
     facts
 }
 

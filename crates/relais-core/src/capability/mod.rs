@@ -6,6 +6,7 @@
 pub mod facts;
 pub mod message;
 pub mod moderation;
+pub mod notify;
 pub mod presence;
 pub mod relay;
 pub mod room;
@@ -50,6 +51,13 @@ pub enum Effect {
     Leave {
         /// Which session.
         session: SessionId,
+        /// Which room.
+        room: RoomKey,
+    },
+    /// Put all sessions of a user into a room that is joined by membership.
+    Admit {
+        /// Whose.
+        user: UserId,
         /// Which room.
         room: RoomKey,
     },

@@ -15,6 +15,9 @@ use crate::ports::{Change, Member, Membership, Precondition};
 /// Rooms that one session may be in at once, automatic ones included.
 pub const SESSION_ROOMS_MAX: usize = 128;
 
+/// Rooms that one user may follow: as many as a session joins by membership at its start.
+pub const FOLLOWED_MAX: usize = 1_024;
+
 /// One way to be a participant of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JoinPolicy {
@@ -33,6 +36,8 @@ pub enum JoinPolicy {
 pub struct RoomPolicy {
     /// Empty lets nobody in.
     pub join: Vec<JoinPolicy>,
+    /// Whether every session of a kept member is in the room at once.
+    pub joins_members: bool,
 }
 
 /// Whether somebody is a participant. A removal outranks every policy until the member is added again.
@@ -143,11 +148,13 @@ pub fn online(room: &RoomKey, standing: Standing, users: &[Shown]) -> Result<Fac
     })))
 }
 
-/// Makes a user a member. A member already: nothing changes and nothing is told.
+/// Makes a user a member. A member already: nothing changes and nothing is told. Where the room is joined by membership, all
+/// of the user's sessions join at once.
 pub fn add_member(
     invocation: &Invocation,
     room: &RoomKey,
     user: &UserId,
+    policy: Option<&RoomPolicy>,
     loaded: Membership,
 ) -> Outcome {
     let change = Change::AddMember {
@@ -155,7 +162,7 @@ pub fn add_member(
         user: user.clone(),
     };
     let wanted = Membership::Member;
-    member_change(
+    let mut outcome = member_change(
         invocation,
         room,
         user,
@@ -163,7 +170,61 @@ pub fn add_member(
         wanted,
         change,
         EventKind::MemberAdded,
-    )
+    );
+    if policy.is_some_and(|policy| policy.joins_members) {
+        outcome.effects.push(Effect::Admit {
+            user: user.clone(),
+            room: room.clone(),
+        });
+    }
+    outcome
+}
+
+/// Makes the one who asks a member, by their own will: somebody who was removed stays out until they are added again. `kept` is
+/// how many rooms they are a member of.
+pub fn follow(
+    invocation: &Invocation,
+    room: &RoomKey,
+    user: &UserId,
+    policy: Option<&RoomPolicy>,
+    loaded: Membership,
+    kept: usize,
+) -> Result<Outcome, Error> {
+    let unable = "unable to follow";
+    if loaded == Membership::Removed {
+        let text = format!("{unable}; this user was removed");
+        return Err(Error::new(Code::Forbidden, text));
+    }
+    if loaded != Membership::Member && kept >= FOLLOWED_MAX {
+        let text = format!("{unable}; this user is a member of {FOLLOWED_MAX} rooms already");
+        return Err(Error::new(Code::InvalidState, text));
+    }
+    Ok(add_member(invocation, room, user, policy, loaded))
+}
+
+/// Ends the membership of the one who asks. Nothing is remembered of it, so that they may follow again. No member: nothing changes.
+pub fn unfollow(
+    invocation: &Invocation,
+    room: &RoomKey,
+    user: &UserId,
+    loaded: Membership,
+    sessions: Vec<SessionId>,
+) -> Outcome {
+    let change = Change::ForgetMember {
+        room: room.clone(),
+        user: user.clone(),
+    };
+    if loaded != Membership::Member {
+        let reply = facts::object(json!({ "room": facts::room(room), "userId": user.to_json() }));
+        return Outcome {
+            reply,
+            ..Outcome::default()
+        };
+    }
+    let wanted = Membership::Unknown;
+    let kind = EventKind::MemberRemoved;
+    let outcome = member_change(invocation, room, user, loaded, wanted, change, kind);
+    thrown_out(outcome, room, user, sessions)
 }
 
 /// Ends a membership and remembers it. Removed already: nothing changes, but sessions still in the room are taken out.
@@ -180,7 +241,7 @@ pub fn remove_member(
         user: user.clone(),
     };
     let wanted = Membership::Removed;
-    let mut outcome = member_change(
+    let outcome = member_change(
         invocation,
         room,
         user,
@@ -189,6 +250,16 @@ pub fn remove_member(
         change,
         EventKind::MemberRemoved,
     );
+    thrown_out(outcome, room, user, sessions)
+}
+
+/// The user's sessions leave the room with the change.
+fn thrown_out(
+    mut outcome: Outcome,
+    room: &RoomKey,
+    user: &UserId,
+    sessions: Vec<SessionId>,
+) -> Outcome {
     outcome.effects.push(Effect::Evict {
         user: user.clone(),
         room: room.clone(),

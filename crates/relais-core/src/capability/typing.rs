@@ -32,6 +32,8 @@ pub struct Typing {
 #[derive(Debug)]
 struct Active {
     person: Person,
+    /// The room's id as the client wrote it.
+    written: Option<UserId>,
     session: Option<SessionId>,
     told_at: Monotonic,
     ends_at: Monotonic,
@@ -79,10 +81,10 @@ pub fn react(event: &Event) -> Option<Ended> {
 }
 
 impl Typing {
-    /// Somebody types. An event comes out the first time, and then at most every [`THROTTLE_MS`].
+    /// Somebody types in a conversation, with the room's id as the client wrote it. An event comes out the first time, and then at most every [`THROTTLE_MS`].
     pub fn start(
         &mut self,
-        conversation: &Conversation,
+        (conversation, written): (&Conversation, Option<&UserId>),
         person: &Person,
         session: Option<&SessionId>,
         now: Monotonic,
@@ -97,6 +99,7 @@ impl Typing {
             .filter(|told_at| now.since(*told_at) < THROTTLE_MS);
         let active = Active {
             person: person.clone(),
+            written: written.cloned(),
             session: session.cloned(),
             told_at: told_at.unwrap_or(now),
             ends_at: now.plus(EXPIRES_MS),
@@ -109,7 +112,7 @@ impl Typing {
         self.deadlines.insert(deadline);
         told_at
             .is_none()
-            .then(|| changed(conversation, person, session, true))
+            .then(|| changed((conversation, written), person, session, true))
     }
 
     /// Somebody stops. An event comes out if it was known that they typed.
@@ -118,7 +121,8 @@ impl Typing {
         let active = self.active.remove(&key)?;
         self.deadlines.remove(&(active.ends_at, key.0, key.1));
         let session = active.session.as_ref();
-        Some(changed(conversation, &active.person, session, false))
+        let place = (conversation, active.written.as_ref());
+        Some(changed(place, &active.person, session, false))
     }
 
     /// A session is gone, or left `only` this conversation: what it began ends.
@@ -154,7 +158,7 @@ impl Typing {
 
 /// To the others in the room, or to the other one of the pair.
 fn changed(
-    conversation: &Conversation,
+    (conversation, written): (&Conversation, Option<&UserId>),
     person: &Person,
     session: Option<&SessionId>,
     active: bool,
@@ -162,7 +166,12 @@ fn changed(
     let mut body = facts::about(person);
     body.insert("isTyping".into(), active.into());
     let (key, target) = match conversation {
-        Conversation::Room(room) => (AudienceKey::Room(room.clone()), None),
+        Conversation::Room(room) => {
+            if let Some(id) = written {
+                body.insert("roomId".into(), id.to_json());
+            }
+            (AudienceKey::Room(room.clone()), None)
+        }
         Conversation::Direct(one, other) => {
             let target = if *one == person.id { other } else { one };
             body.insert("recipient".into(), target.to_json());

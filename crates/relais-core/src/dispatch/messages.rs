@@ -29,7 +29,7 @@ impl Dispatcher {
             let recipient = self.recipient(tenant, new, guess).await?;
             let outcome = message::send(invocation, new, standing, membership, recipient)?;
             let message = outcome.changes.iter().find_map(inserted).cloned();
-            match self.settle(tenant, outcome, invocation.now).await {
+            match self.settle(tenant, outcome, invocation).await {
                 Ok(settled) => return Ok(self.sent(tenant, invocation, message, settled)),
                 Err(Refused::Conflict) => {}
                 Err(Refused::Error(error)) => return Err(error),
@@ -118,7 +118,7 @@ impl Dispatcher {
             };
             let mark = mark.map_err(store_error)?;
             let outcome = message::mark_read(invocation, conversation, seq, mark, last, standing)?;
-            match self.settle(tenant, outcome, invocation.now).await {
+            match self.settle(tenant, outcome, invocation).await {
                 Ok(settled) => return Ok(settled.reply),
                 Err(Refused::Conflict) => {}
                 Err(Refused::Error(error)) => return Err(error),
@@ -132,13 +132,13 @@ impl Dispatcher {
         tenant: &Tenant,
         invocation: &Invocation,
         conversation: &Conversation,
-        active: bool,
+        (active, written): (bool, Option<&UserId>),
     ) -> Result<Facts, Error> {
         let (standing, _) = self.place(tenant, invocation, conversation).await?;
         let person = typing::allowed(invocation, conversation, standing)?;
         let (session, now) = (super::rooms::session(invocation), invocation.now);
         tenant.with_typing(&self.ports, now.wall, |typing| match active {
-            true => typing.start(conversation, person, session, now.monotonic),
+            true => typing.start((conversation, written), person, session, now.monotonic),
             false => typing.stop(conversation, &person.id),
         });
         Ok(typing::reply(active))

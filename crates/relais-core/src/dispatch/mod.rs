@@ -13,6 +13,8 @@
 //! A future of this file should be driven to its end. When one is dropped after its commit, what is committed stays,
 //! and what should follow it (hub, roster) is only put right by the next resume.
 
+mod following;
+mod inboxes;
 mod messages;
 mod moderation;
 mod presences;
@@ -26,6 +28,7 @@ mod tenant;
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
+use crate::capability::notify::INBOX_MAX;
 use crate::capability::room::{RoomPolicy, SESSION_ROOMS_MAX};
 use crate::capability::{facts, roster};
 use crate::command::{Command, Invocation};
@@ -65,6 +68,8 @@ pub struct Rules {
     pub presence: Arc<roster::Rules>,
     /// Most rooms of one session: [`SESSION_ROOMS_MAX`].
     pub session_rooms_max: usize,
+    /// Notifications that an inbox keeps, at least 1: [`INBOX_MAX`].
+    pub inbox_max: u32,
 }
 
 impl Default for Rules {
@@ -73,6 +78,7 @@ impl Default for Rules {
             rooms: HashMap::new(),
             presence: Arc::default(),
             session_rooms_max: SESSION_ROOMS_MAX,
+            inbox_max: INBOX_MAX,
         }
     }
 }
@@ -120,6 +126,8 @@ impl Dispatcher {
             Command::RemoveMember { room, user } => {
                 self.remove_member(&tenant, &invocation, &room, &user).await
             }
+            Command::Follow { room } => self.follow(&tenant, &invocation, &room).await,
+            Command::Unfollow { room } => self.unfollow(&tenant, &invocation, &room).await,
             Command::ListMembers { room } => self.members(&tenant, &invocation, &room).await,
             Command::History {
                 conversation,
@@ -137,9 +145,10 @@ impl Dispatcher {
             Command::Typing {
                 conversation,
                 active,
+                written,
             } => {
-                self.typing(&tenant, &invocation, &conversation, active)
-                    .await
+                let how = (active, written.as_ref());
+                self.typing(&tenant, &invocation, &conversation, how).await
             }
             Command::SetPresence {
                 status,
@@ -161,6 +170,7 @@ impl Dispatcher {
             Command::Lift { against, hold } => {
                 self.lift(&tenant, &invocation, (&against, hold)).await
             }
+            Command::Inbox(asked) => self.inbox(&tenant, &invocation, asked).await,
             Command::Stats => Ok(tenant.stats(invocation.now.monotonic).facts()),
             Command::Ping => Ok(facts::pong(invocation.now.wall)),
             Command::Unavailable { operation, .. } => {

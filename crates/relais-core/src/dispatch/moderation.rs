@@ -27,7 +27,7 @@ impl Dispatcher {
         until: Option<Timestamp>,
     ) -> Result<Facts, Error> {
         let (restriction, outcome) = moderation::impose(invocation, against, hold, until)?;
-        let settled = self.settle(tenant, outcome, invocation.now).await;
+        let settled = self.settle(tenant, outcome, invocation).await;
         let settled = settled.map_err(refusal)?;
         // First it counts, then those who are there are shown out: whoever connects in between is refused.
         write(&tenant.restrictions).impose(restriction);
@@ -44,7 +44,7 @@ impl Dispatcher {
         (against, hold): (&Against, Hold),
     ) -> Result<Facts, Error> {
         let outcome = moderation::lift(invocation, against, hold)?;
-        let settled = self.settle(tenant, outcome, invocation.now).await;
+        let settled = self.settle(tenant, outcome, invocation).await;
         let settled = settled.map_err(refusal)?;
         write(&tenant.restrictions).lift(against, hold);
         Ok(settled.reply)

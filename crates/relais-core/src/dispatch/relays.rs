@@ -63,7 +63,7 @@ impl Dispatcher {
             events: vec![event],
             ..Outcome::default()
         };
-        match self.settle(tenant, outcome, invocation.now).await {
+        match self.settle(tenant, outcome, invocation).await {
             Ok(_) => Ok(counted.map_or_else(Facts::new, |to| tenant.reached(&to))),
             Err(Refused::Conflict) => Err(too_many_conflicts()),
             Err(Refused::Error(error)) => Err(error),

@@ -76,7 +76,7 @@ impl Dispatcher {
         let unable = "unable to join room; it needs a session";
         let session = session(invocation).ok_or_else(|| Error::new(Code::InvalidState, unable))?;
         for attempt in 0..DECISIONS_MAX {
-            let removals = tenant.removals.load(Ordering::SeqCst);
+            let before = tenant.member_changes.load(Ordering::SeqCst);
             if read(&tenant.roster).is_in(session, room) {
                 return Ok(());
             }
@@ -90,11 +90,9 @@ impl Dispatcher {
             let rooms = read(&tenant.roster).room_count(session);
             let rooms = (rooms, self.rules.session_rooms_max);
             let outcome = room::join(invocation, session, room, standing, loaded, rooms)?;
-            match self.settle(tenant, outcome, invocation.now).await {
+            match self.settle(tenant, outcome, invocation).await {
                 Ok(_) => {
-                    return self
-                        .after_removals(tenant, invocation, room, removals)
-                        .await;
+                    return self.after_removals(tenant, invocation, room, before).await;
                 }
                 Err(Refused::Conflict) => {}
                 Err(Refused::Error(error)) => return Err(error),
@@ -103,7 +101,7 @@ impl Dispatcher {
         Err(too_many_conflicts())
     }
 
-    /// A member who was removed between the commit of the join and the entry into the roster was not found there by the
+    /// A member who was removed, or unfollowed, between the commit of the join and the entry into the roster was not found there by the
     /// removal, so the join looks for itself.
     async fn after_removals(
         &self,
@@ -115,12 +113,11 @@ impl Dispatcher {
         let Actor::User(identity) = &invocation.actor else {
             return Ok(());
         };
-        if tenant.removals.load(Ordering::SeqCst) == before {
+        if tenant.member_changes.load(Ordering::SeqCst) == before {
             return Ok(());
         }
-        let user = &identity.person.id;
         match self
-            .expel_removed(tenant, user, room, invocation.now)
+            .expel_outsider(tenant, identity, room, invocation.now)
             .await?
         {
             true => Err(Error::new(
@@ -131,21 +128,21 @@ impl Dispatcher {
         }
     }
 
-    /// Takes a user out of a room if the store says that they were removed.
-    pub(super) async fn expel_removed(
+    /// Takes a user out of a room if they are no participant (any more).
+    pub(super) async fn expel_outsider(
         &self,
         tenant: &Tenant,
-        user: &UserId,
+        identity: &Identity,
         room: &RoomKey,
         now: Moment,
     ) -> Result<bool, Error> {
-        let loaded = tenant.store.membership(room, user).await;
-        let removed = loaded.map_err(store_error)? == Membership::Removed;
-        if removed {
+        let (participates, _) = self.participation(tenant, identity, room).await?;
+        if !participates {
             let head = tenant.store.head().position;
+            let user = &identity.person.id;
             self.evict(tenant, user, room, head, now).await;
         }
-        Ok(removed)
+        Ok(!participates)
     }
 
     /// The session is in the hub's room by now, so nothing falls between the last seq and what it will be sent.
@@ -181,7 +178,7 @@ impl Dispatcher {
             false => Standing::Stranger,
         };
         let outcome = room::leave(session, room, standing)?;
-        match self.settle(tenant, outcome, invocation.now).await {
+        match self.settle(tenant, outcome, invocation).await {
             Ok(settled) => Ok(settled.reply),
             Err(Refused::Conflict) => Err(too_many_conflicts()),
             Err(Refused::Error(error)) => Err(error),
@@ -206,7 +203,8 @@ impl Dispatcher {
         room: &RoomKey,
         user: &UserId,
     ) -> Result<Facts, Error> {
-        let decide = |known| room::add_member(invocation, room, user, known);
+        let policy = self.rules.rooms.get(&room.kind);
+        let decide = |known| Ok(room::add_member(invocation, room, user, policy, known));
         self.change_member(tenant, invocation, room, user, decide)
             .await
     }
@@ -220,25 +218,25 @@ impl Dispatcher {
     ) -> Result<Facts, Error> {
         let decide = |known| {
             let sessions = read(&tenant.roster).sessions_in(user, room);
-            room::remove_member(invocation, room, user, known, sessions)
+            Ok(room::remove_member(invocation, room, user, known, sessions))
         };
         self.change_member(tenant, invocation, room, user, decide)
             .await
     }
 
     /// Decides by the membership that is kept, and again when it was another one by the commit.
-    async fn change_member(
+    pub(super) async fn change_member(
         &self,
         tenant: &Tenant,
         invocation: &Invocation,
         room: &RoomKey,
         user: &UserId,
-        decide: impl Fn(Membership) -> Outcome,
+        decide: impl Fn(Membership) -> Result<Outcome, Error>,
     ) -> Result<Facts, Error> {
         for _ in 0..DECISIONS_MAX {
             let loaded = tenant.store.membership(room, user).await;
-            let outcome = decide(loaded.map_err(store_error)?);
-            match self.settle(tenant, outcome, invocation.now).await {
+            let outcome = decide(loaded.map_err(store_error)?)?;
+            match self.settle(tenant, outcome, invocation).await {
                 Ok(settled) => return Ok(settled.reply),
                 Err(Refused::Conflict) => {}
                 Err(Refused::Error(error)) => return Err(error),

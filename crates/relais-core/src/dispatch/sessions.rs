@@ -80,7 +80,7 @@ impl Dispatcher {
         if read(&tenant.roster).has_ended(&session) {
             return Ok(None);
         }
-        let removals = tenant.removals.load(Ordering::SeqCst);
+        let removals = tenant.member_changes.load(Ordering::SeqCst);
         let stays = tenant.store.session_rooms(&session).await;
         let stays = stays.map_err(store_error)?;
         let rooms = stays.iter().map(|stay| &stay.room);
@@ -107,10 +107,9 @@ impl Dispatcher {
             }
         };
         tenant.connections.fetch_add(1, Ordering::Relaxed);
-        if tenant.removals.load(Ordering::SeqCst) != removals {
+        if tenant.member_changes.load(Ordering::SeqCst) != removals {
             for room in &joined {
-                let user = &identity.person.id;
-                self.expel_removed(&tenant, user, room, now).await?;
+                self.expel_outsider(&tenant, identity, room, now).await?;
             }
         }
         Ok(Some(Resumed { stays, since }))
@@ -184,13 +183,17 @@ impl Dispatcher {
         self.let_go(now.monotonic);
     }
 
-    /// Stores what waits to be stored about presence and ended sessions, one transaction for each tenant. `true`: more
+    /// Stores what waits to be stored about presence and ended sessions (and looks again at the rooms of sessions that connected
+    /// while memberships changed), one transaction for each tenant. `true`: more
     /// waits. What could not be stored waits on, and the last error comes out. To be called about once a second, and
     /// before the process ends.
     pub async fn persist(&self, now: Moment) -> Result<bool, Error> {
         let mut more = Ok(false);
         for tenant in self.all_in_use() {
-            more = match (self.persist_one(&tenant, now).await, more) {
+            let unsettled = self.settle_waiting(&tenant, now).await;
+            let persisted = self.persist_one(&tenant, now).await;
+            let waits = unsettled.and_then(|unsettled| persisted.map(|waits| waits || unsettled));
+            more = match (waits, more) {
                 (Ok(waits), Ok(waited)) => Ok(waits || waited),
                 (Err(error), _) | (Ok(_), Err(error)) => Err(error),
             };

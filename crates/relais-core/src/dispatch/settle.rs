@@ -6,10 +6,11 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::tenant::{Tenant, write};
+use super::tenant::{Tenant, read, write};
 use super::{Dispatcher, RECORD_BYTES_MAX};
 use crate::capability::typing::Ended;
-use crate::capability::{Effect, Outcome, typing};
+use crate::capability::{Effect, Outcome, notify, typing};
+use crate::command::Invocation;
 use crate::error::{Code, Error};
 use crate::event::{Audience, Event, Facts, NewRecord, Record};
 use crate::ids::{Conversation, Moment, Position, RoomKey, SessionId, UserId};
@@ -48,23 +49,39 @@ impl Dispatcher {
         &self,
         tenant: &Tenant,
         outcome: Outcome,
-        now: Moment,
+        invocation: &Invocation,
     ) -> Result<Settled, Refused> {
+        let now = invocation.now;
         let mut volatile = Vec::new();
         let mut records = Vec::new();
+        let mut changes = outcome.changes;
         let mut reactions: Vec<Ended> = Vec::new();
+        let mut notified = 0;
         for event in outcome.events {
             reactions.extend(typing::react(&event));
-            match event.durable {
-                true => records.extend(self.record(event)?),
-                false => volatile.push(event),
+            if !event.durable {
+                volatile.push(event);
+                continue;
+            }
+            let notices = self.ports.audiences.notices(&event).into_iter();
+            let made: Vec<_> = notices
+                .filter_map(|notice| {
+                    notified += 1;
+                    let id = invocation.new_id.another(notified);
+                    notify::react(&event, notice, (id, now.wall), self.rules.inbox_max)
+                })
+                .collect();
+            records.extend(self.record(event)?);
+            for (change, sent) in made {
+                changes.push(change);
+                records.extend(self.record(sent)?);
             }
         }
         let transaction = Transaction {
             at: now.wall,
             idempotency: outcome.idempotency,
             preconditions: outcome.preconditions,
-            changes: outcome.changes,
+            changes,
             records,
         };
         let (records, head) = match commit(tenant, transaction).await? {
@@ -95,6 +112,11 @@ impl Dispatcher {
 
     /// The record that an event becomes; `None` where the app makes nothing of it and nothing counts on it.
     fn record(&self, mut event: Event) -> Result<Option<NewRecord>, Error> {
+        // Before the question whether there will be a record: what is kept of the event elsewhere has the same limit.
+        if json_bytes(&event.body) > RECORD_BYTES_MAX {
+            let text = format!("unable to store this; it is over {RECORD_BYTES_MAX} bytes");
+            return Err(Error::new(Code::TooLarge, text));
+        }
         let declared = self.ports.audiences.audience(&event);
         let audience = match (event.audience.take(), declared) {
             // The core's word on who hears of it stands; the app may only leave out more.
@@ -108,10 +130,6 @@ impl Dispatcher {
             (_, None) if event.takes_seq.is_some() => Audience::default(),
             (_, None) => return Ok(None),
         };
-        if json_bytes(&event.body) > RECORD_BYTES_MAX {
-            let text = format!("unable to store this; it is over {RECORD_BYTES_MAX} bytes");
-            return Err(Error::new(Code::TooLarge, text));
-        }
         Ok(Some(NewRecord { event, audience }))
     }
 
@@ -127,7 +145,22 @@ impl Dispatcher {
                 tenant.with_roster(&self.ports, |roster| roster.leave(&session, &room, now));
                 self.stop_typing(tenant, &session, room, now);
             }
+            Effect::Admit { user, room } => self.bring_in(tenant, &user, &room, now).await,
             Effect::Evict { user, room } => self.evict(tenant, &user, &room, head, now).await,
+        }
+    }
+
+    /// Puts all sessions of a new member into a room that is joined by membership. A session that is on its way in meanwhile looks
+    /// again, because the count of changes is raised before the roster is searched.
+    async fn bring_in(&self, tenant: &Tenant, user: &UserId, room: &RoomKey, now: Moment) {
+        tenant.member_changes.fetch_add(1, Ordering::SeqCst);
+        let sessions = read(&tenant.roster).sessions_outside(user, room);
+        for session in sessions {
+            let enter = self.ports.sessions.enter(&tenant.key, &session, room);
+            enter.await;
+            tenant.with_roster(&self.ports, |roster| {
+                roster.join(&session, room.clone(), now)
+            });
         }
     }
 
@@ -141,7 +174,7 @@ impl Dispatcher {
         head: Position,
         now: Moment,
     ) {
-        tenant.removals.fetch_add(1, Ordering::SeqCst);
+        tenant.member_changes.fetch_add(1, Ordering::SeqCst);
         let evicted = {
             let mut roster = write(&tenant.roster);
             let (evicted, told) = roster.evict(user, room, now);

@@ -15,7 +15,7 @@ use crate::capability::{presence, room};
 use crate::error::Error;
 use crate::event::Transition;
 use crate::event::{Event, Volatile};
-use crate::ids::{Moment, Monotonic, RoomKey, SessionId, TenantKey, Timestamp};
+use crate::ids::{Moment, Monotonic, RoomKey, SessionId, TenantKey, Timestamp, UserId};
 use crate::ports::TenantStore;
 use crate::restriction::Restrictions;
 
@@ -31,9 +31,11 @@ pub(super) struct Tenant {
     pub(super) typing: Mutex<Typing>,
     /// Stays of sessions that are over, to be closed in the store when there is time.
     pub(super) closing: Mutex<Vec<(SessionId, RoomKey)>>,
-    /// How many removals were committed. Raised after the commit and before the roster is searched, so that a join
+    /// How many memberships began or ended. Raised after the commit and before the roster is searched, so that a session
     /// which the search did not find sees that it has to look again.
-    pub(super) removals: AtomicU64,
+    pub(super) member_changes: AtomicU64,
+    /// Sessions whose rooms by membership have to be looked at again when there is time.
+    pub(super) unsettled: Mutex<Vec<(SessionId, UserId)>>,
     pub(super) connections: AtomicU64,
     pub(super) messages: Mutex<PerMinute>,
     /// Who is held back.
@@ -52,6 +54,7 @@ impl Tenant {
             && read(&self.roster).is_idle()
             && held(&self.typing).is_empty()
             && held(&self.closing).is_empty()
+            && held(&self.unsettled).is_empty()
     }
 
     /// Publishes what the roster told. The caller holds the roster's lock.
@@ -114,7 +117,8 @@ impl Dispatcher {
             roster: RwLock::new(roster),
             typing: Mutex::default(),
             closing: Mutex::default(),
-            removals: AtomicU64::new(0),
+            member_changes: AtomicU64::new(0),
+            unsettled: Mutex::default(),
             connections: AtomicU64::new(0),
             messages: Mutex::default(),
             restrictions: RwLock::new(Restrictions::new(restrictions)),

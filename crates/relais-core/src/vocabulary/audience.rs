@@ -13,7 +13,7 @@ use super::reader::{Entry, texts};
 use super::rooms::template;
 use super::shape::Shapes;
 use super::view::{Path, PersonPart, View};
-use crate::event::{Audience, Event};
+use crate::event::{Audience, Event, EventKind};
 use crate::ids::{AudienceKey, RoomKey, UserId};
 
 /// The words that `to` understands besides room kinds, `role:NAME`, `user:{fact}` and `KIND:{fact}`.
@@ -43,6 +43,8 @@ enum Who {
     RoomOf(Arc<str>, Path),
     /// Whom the core named itself.
     Core,
+    /// The notified user, or whom the core named.
+    Notified,
 }
 
 /// A union, and whom it leaves out.
@@ -125,6 +127,8 @@ impl Choice {
                 self.without_session = true;
                 Who::Actor
             }
+            // A notification may be for the members of a room, which the core names.
+            "recipient" | "target" if of == EventKind::NotifySent.name() => Who::Notified,
             "recipient" | "target" => Who::Target,
             "owner" => Who::User(fact("owner.id")?),
             "assignee" => Who::User(fact("assignee")?),
@@ -189,7 +193,8 @@ impl Choice {
                     let id = user(path, event, view)?;
                     AudienceKey::Room(RoomKey::new(kind.clone(), id.as_str()))
                 }
-                Who::Core => {
+                Who::Notified if event.target.is_some() => AudienceKey::User(event.target.clone()?),
+                Who::Core | Who::Notified => {
                     audience.to.extend(core?.to.iter().cloned());
                     continue;
                 }
@@ -217,10 +222,8 @@ fn user(path: &Path, event: &Event, view: &View<'_>) -> Option<UserId> {
     match path {
         Path::Actor(PersonPart::Id) => Some(event.actor.as_ref()?.id.clone()),
         Path::Target => event.target.clone(),
-        Path::Room(_) => event
-            .room
-            .as_ref()
-            .map(|room| UserId::text(room.id.clone())),
+        // Of another kind of room, the id is nobody's.
+        Path::Room(part) => view.room_part(part).map(UserId::text),
         _ => match view.value(path)? {
             Value::Object(person) => UserId::from_json(person.get("id")?),
             id => UserId::from_json(id),

@@ -71,6 +71,7 @@ const TYPING: &[Fact] = &[
     Fact("userName", Plain),
     Fact("isTyping", Plain),
     Fact("recipient", Plain),
+    Fact("roomId", Plain),
 ];
 const MENTION: &[Fact] = &[Fact("messageId", Plain), Fact("excerpt", Plain)];
 const RELAY: &[Fact] = &[Fact("event", Plain), Fact("data", Open)];
@@ -125,7 +126,7 @@ pub(super) const fn event_facts(kind: EventKind) -> &'static [Fact] {
         }
         EventKind::RelaySent => RELAY,
         EventKind::NotifySent => NOTIFICATION,
-        EventKind::NotifyRead => &[Fact("id", Plain)],
+        EventKind::NotifyRead => &[Fact("id", Plain), Fact("all", Plain)],
         EventKind::ItemCreated
         | EventKind::ItemUpdated
         | EventKind::ItemMoved

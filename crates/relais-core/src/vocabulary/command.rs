@@ -14,7 +14,9 @@ use super::request::{Answer, Request};
 use super::rooms::{ROOM_BYTES_MAX, Rooms};
 use super::rule::{Rule, Source};
 use super::schema::Values;
-use crate::command::{Actor, Command, NewMessage, NewRelay, SeqRange};
+use crate::command::{
+    Actor, Command, InboxCommand, NewMessage, NewNotification, NewRelay, SeqRange, WhichRead,
+};
 use crate::error::{Code, Error};
 use crate::ids::{AudienceKey, Conversation, Id, RoomKey, Seq, UserId};
 
@@ -41,6 +43,8 @@ pub(super) enum Verb {
     AddMember,
     RemoveMember,
     ListMembers,
+    Follow,
+    Unfollow,
     SendMessage,
     History,
     MarkRead,
@@ -51,6 +55,9 @@ pub(super) enum Verb {
     GetPresence,
     ListPresence,
     Relay,
+    Notify,
+    Inbox,
+    ReadNotifications,
     Stats,
     Ping,
     /// A capability that a later version brings.
@@ -66,6 +73,8 @@ impl Verb {
             "room.add_member" => Verb::AddMember,
             "room.remove_member" => Verb::RemoveMember,
             "room.members" => Verb::ListMembers,
+            "room.follow" => Verb::Follow,
+            "room.unfollow" => Verb::Unfollow,
             "message.send" => Verb::SendMessage,
             "message.history" => Verb::History,
             "message.read" => Verb::MarkRead,
@@ -76,6 +85,9 @@ impl Verb {
             "presence.get" => Verb::GetPresence,
             "presence.list" => Verb::ListPresence,
             "relay.send" => Verb::Relay,
+            "notify.send" => Verb::Notify,
+            "notify.list" => Verb::Inbox,
+            "notify.read" => Verb::ReadNotifications,
             "stats.get" => Verb::Stats,
             "session.ping" => Verb::Ping,
             _ => Verb::Later,
@@ -160,6 +172,8 @@ impl Reading<'_, '_> {
                 user: self.required(0, Self::user)?,
             },
             Verb::ListMembers => Command::ListMembers { room: self.room()? },
+            Verb::Follow => Command::Follow { room: self.room()? },
+            Verb::Unfollow => Command::Unfollow { room: self.room()? },
             Verb::SendMessage => Command::SendMessage(self.message()?),
             Verb::History => Command::History {
                 conversation: self.conversation()?.0,
@@ -189,6 +203,18 @@ impl Reading<'_, '_> {
                 limit: self.limit(1)?,
             },
             Verb::Relay => self.relay()?,
+            Verb::Notify => Command::Inbox(InboxCommand::Send(NewNotification {
+                user: self.required(0, Self::user)?,
+                title: self.required(1, Self::string)?,
+                message: self.required(2, Self::string)?,
+                kind: self.text(3)?,
+                data: self.value(4).map(Cow::into_owned),
+            })),
+            Verb::Inbox => Command::Inbox(InboxCommand::List {
+                before: self.notification(0)?,
+                limit: self.limit(1)?,
+            }),
+            Verb::ReadNotifications => Command::Inbox(InboxCommand::Read(self.which_read()?)),
             Verb::Stats => Command::Stats,
             Verb::Ping => Command::Ping,
             Verb::Later => self.later()?,
@@ -205,7 +231,48 @@ impl Reading<'_, '_> {
         Ok(Command::Typing {
             conversation: self.conversation()?.0,
             active,
+            written: self.written()?,
         })
+    }
+
+    /// The id of the room of [`Self::conversation`], as the client wrote it.
+    fn written(&self) -> Result<Option<UserId>, Error> {
+        for place in &self.rule.places {
+            match place {
+                Place::Room(_, RoomId::Given(source)) | Place::Direct(source) => {
+                    let Some(id) = self.person_at(source)? else {
+                        continue;
+                    };
+                    let is_room = matches!(place, Place::Room(..));
+                    return Ok(is_room.then_some(id));
+                }
+                Place::Room(..) => return Ok(None),
+                Place::Tenant | Place::Actor | Place::User(_) | Place::Role(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// The id of a notification.
+    fn notification(&self, parameter: usize) -> Result<Option<Id>, Error> {
+        let text = self.text(parameter)?;
+        let id = text.map(|text| {
+            let id = text.parse().map(Id);
+            id.map_err(|_| {
+                let name = self.rule.parameters[parameter].name;
+                self.refuse(&format!("\"{name}\" is not the id of a notification"))
+            })
+        });
+        id.transpose()
+    }
+
+    fn which_read(&self) -> Result<WhichRead, Error> {
+        if self.flag(1)? == Some(true) {
+            return Ok(WhichRead::All);
+        }
+        let id = self.notification(0)?;
+        id.map(WhichRead::One)
+            .ok_or_else(|| self.refuse("it says neither which (\"id\") nor \"all\": true"))
     }
 
     fn message(&self) -> Result<NewMessage, Error> {

@@ -14,6 +14,7 @@ use super::demo::Demo;
 use super::http::Routes;
 use super::identity::IdentityRules;
 use super::mistake::{Mistakes, suggestion};
+use super::notices::Notices;
 use super::reader::{Node, Reader, Table};
 use super::rooms::Rooms;
 use super::rule::Compiler;
@@ -82,7 +83,7 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
         true => built_in(CONNECTED, SESSION),
         false => built_in(CONNECTED_PLAIN, SESSION),
     });
-    let (push, notifications) = notify(&top, &shapes, &role_names);
+    let (push, notifications) = notify(&top, &shapes, &role_names, &rooms);
     let client = ClientEvents::read(top.table("client").as_ref(), &compiler);
     let http = Routes::read(top.table("http").as_ref(), &compiler);
     let metrics = match top.entry("metrics") {
@@ -129,12 +130,17 @@ fn finish(table: Option<&Table<'_>>) {
     }
 }
 
-fn notify<'t>(top: &Table<'t>, shapes: &Shapes<'t>, roles: &[&'t str]) -> (Push, ServerEvents) {
+fn notify<'t>(
+    top: &Table<'t>,
+    shapes: &Shapes<'t>,
+    roles: &[&'t str],
+    rooms: &Rooms,
+) -> (Push, Notices) {
     let Some(table) = top.table("notify") else {
-        return (Push::Off, ServerEvents::read(None, shapes, roles));
+        return (Push::Off, Notices::default());
     };
     let push = Push::read(&table);
-    let made = ServerEvents::read(table.table("types").as_ref(), shapes, roles);
+    let made = Notices::read(table.table("types").as_ref(), shapes, roles, rooms);
     table.finish();
     (push, made)
 }

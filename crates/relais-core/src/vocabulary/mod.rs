@@ -21,6 +21,7 @@ mod entrance;
 mod http;
 mod identity;
 mod mistake;
+mod notices;
 mod places;
 mod reader;
 mod request;
@@ -40,7 +41,7 @@ use crate::command::Identity;
 use crate::error::Error;
 use crate::event::{Audience, Event, EventKind, Facts, Record, Volatile};
 use crate::ids::{RoomKey, SessionId};
-use crate::ports::Audiences;
+use crate::ports::{Audiences, Notice};
 
 pub use client::{ClientEvent, ClientEvents};
 pub use command::Asker;
@@ -49,6 +50,7 @@ pub use entrance::Entry;
 pub use http::{Auth, Match, Parameters, Route, Routes};
 pub use identity::{CLAIMED_ROOMS_MAX, IdentityRules, NAME_CHARS_MAX};
 pub use mistake::{Mistake, Mistakes};
+pub use notices::Notices;
 pub use request::{Answer, Request};
 pub use rooms::{Automatic, JoinPolicy, MEMBER_ROOMS_MAX, ROOM_BYTES_MAX, RoomKind, Rooms};
 pub use rule::Rule;
@@ -110,7 +112,7 @@ pub struct App {
     /// What development mode starts with.
     pub demo: Demo,
     /// Notifications that events make: type, what makes it, to whom, and its fields.
-    pub notifications: ServerEvents,
+    pub notifications: Notices,
     metrics: Shape,
 }
 
@@ -249,6 +251,10 @@ impl Audiences for App {
 
     fn tells(&self, kind: EventKind) -> bool {
         self.server.tells(kind)
+    }
+
+    fn notices(&self, event: &Event) -> Vec<Notice> {
+        self.notifications.of(&self.rooms, event)
     }
 }
 

@@ -48,7 +48,7 @@ pub struct ServerEvent {
     pub on: On,
     /// Facts that must have one of these values.
     only: Vec<(Path, Vec<Value>)>,
-    to: Option<To>,
+    pub(super) to: Option<To>,
     /// What it carries.
     pub data: Shape,
 }
@@ -133,7 +133,7 @@ impl ServerEvents {
         self.by_kind.iter().flatten().chain(&self.session)
     }
 
-    fn of(&self, kind: EventKind) -> &[ServerEvent] {
+    pub(super) fn of(&self, kind: EventKind) -> &[ServerEvent] {
         self.by_kind.get(kind as usize).map_or(&[], Vec::as_slice)
     }
 
@@ -280,7 +280,7 @@ impl ServerEvent {
         })
     }
 
-    fn wants(&self, view: &View<'_>) -> bool {
+    pub(super) fn wants(&self, view: &View<'_>) -> bool {
         self.only
             .iter()
             .all(|(path, values)| view.value(path).is_some_and(|fact| values.contains(fact)))

@@ -109,6 +109,7 @@ fn pages_marks_typing_and_status_become_their_commands() {
         let typing = Command::Typing {
             conversation: here(),
             active,
+            written: Some(UserId::text("42")),
         };
         assert_eq!(command(&bam, event, &[json!("42")]), typing);
     }

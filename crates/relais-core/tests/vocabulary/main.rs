@@ -8,6 +8,7 @@ mod bam_http;
 mod bam_server;
 mod hostile;
 mod identity;
+mod inbox;
 mod mistakes;
 mod mistakes_between;
 mod other_apps;

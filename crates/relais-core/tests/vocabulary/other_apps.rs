@@ -89,7 +89,8 @@ fn a_wedding_message_goes_to_a_person_or_else_to_the_wedding_of_the_token() {
         typing,
         Command::Typing {
             conversation: whole,
-            active: false
+            active: false,
+            written: None,
         }
     );
 }
@@ -373,19 +374,23 @@ fn a_reader_types_to_somebody_or_in_a_story_and_two_events_tell_of_it() {
         Ok(request) => Ok(request.command),
         Err(error) => Err(error.message),
     };
-    let typing = |conversation| Command::Typing {
+    let typing = |conversation, written| Command::Typing {
         conversation,
         active: true,
+        written,
     };
     let pair = Conversation::direct(UserId::text("alice"), UserId::text("7"));
-    assert_eq!(place(json!({ "recipientId": 7 })), Ok(typing(pair)));
+    assert_eq!(place(json!({ "recipientId": 7 })), Ok(typing(pair, None)));
     let story = Conversation::Room(RoomKey::new("story", "9"));
-    assert_eq!(place(json!({ "storyId": 9 })), Ok(typing(story)));
+    assert_eq!(
+        place(json!({ "storyId": 9 })),
+        Ok(typing(story, Some(UserId::text("9"))))
+    );
     let text = r#"unable to take "typing:start"; it does not say which room or recipient"#;
     assert_eq!(place(json!({})), Err(text.to_owned()));
 
     for (is_typing, name) in [(true, "user:typing"), (false, "user:stopped_typing")] {
-        let body = json!({ "userId": 7, "userName": "Zoé", "isTyping": is_typing });
+        let body = json!({ "userId": 7, "userName": "Zoé", "isTyping": is_typing, "roomId": 9 });
         let event = Event {
             room: Some(RoomKey::new("story", "9")),
             ..item(EventKind::TypingChanged, body)
@@ -397,7 +402,7 @@ fn a_reader_types_to_somebody_or_in_a_story_and_two_events_tell_of_it() {
         assert_eq!(made.len(), 1);
         assert_eq!(
             (&*made[0].name, &*made[0].data),
-            (name, r#"{"userId":7,"userName":"Zoé","storyId":"9"}"#)
+            (name, r#"{"userId":7,"userName":"Zoé","storyId":9}"#)
         );
     }
 }

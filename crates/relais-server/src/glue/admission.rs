@@ -145,6 +145,7 @@ impl Relais {
         tenant: Arc<Tenant>,
         identity: Identity,
     ) -> Result<Session, Error> {
+        let member_changes = served.dispatcher.member_changes(&tenant.key);
         let joins_kept = |kind: &RoomKind| kind.automatic == Some(Automatic::Member);
         let kept = match served.app.rooms.0.iter().any(joins_kept) {
             true => tenant
@@ -169,6 +170,7 @@ impl Relais {
             id: new_session_id(),
             generation: self.generations.fetch_add(1, Ordering::Relaxed),
             rooms,
+            member_changes,
             missed_since: None,
             is_connected: Cell::new(false),
             clock: self.clock,

@@ -122,6 +122,18 @@ impl TenantStore for CountingTenant {
         self.inner.restrictions().await
     }
 
+    async fn inbox(&self, query: &ports::InboxQuery) -> Answer<ports::InboxPage> {
+        self.inner.inbox(query).await
+    }
+
+    async fn notification(&self, user: &UserId, id: Id) -> Answer<Option<ports::Notified>> {
+        self.inner.notification(user, id).await
+    }
+
+    async fn unread_notifications(&self, user: &UserId) -> Answer<u64> {
+        self.inner.unread_notifications(user).await
+    }
+
     async fn presences(&self, since: Timestamp) -> Answer<Vec<StoredPresence>> {
         self.inner.presences(since).await
     }

@@ -6,11 +6,13 @@ use relais_core::capability::room::{JoinPolicy, RoomPolicy};
 use relais_core::capability::roster;
 use relais_core::dispatch::Rules;
 use relais_core::event::{Audience, Event, EventKind};
-use relais_core::ports::Audiences;
-use relais_core::vocabulary::{self, App, Reach};
+use relais_core::ports::{Audiences, Notice};
+use relais_core::vocabulary::{self, App, Automatic, Reach};
+
+use crate::settings::Limits;
 
 /// The dispatcher's rules of an app, and of the server in which it runs.
-pub fn of(app: &App, session_rooms_max: usize) -> Rules {
+pub fn of(app: &App, limits: &Limits) -> Rules {
     let policy = |policy: &vocabulary::JoinPolicy| match policy {
         vocabulary::JoinPolicy::Claim(_) => JoinPolicy::Claim,
         vocabulary::JoinPolicy::Member => JoinPolicy::Member,
@@ -19,7 +21,12 @@ pub fn of(app: &App, session_rooms_max: usize) -> Rules {
     };
     let rooms = app.rooms.0.iter().map(|kind| {
         let join = kind.join.iter().map(policy).collect();
-        (kind.kind.clone(), RoomPolicy { join })
+        let joins_members = kind.automatic == Some(Automatic::Member);
+        let policy = RoomPolicy {
+            join,
+            joins_members,
+        };
+        (kind.kind.clone(), policy)
     });
     let contacts = match app.presence.audience {
         Reach::Contacts => roster::Contacts::Rooms,
@@ -38,7 +45,8 @@ pub fn of(app: &App, session_rooms_max: usize) -> Rules {
     Rules {
         rooms: rooms.collect(),
         presence: Arc::new(presence),
-        session_rooms_max,
+        session_rooms_max: limits.session_rooms_max,
+        inbox_max: limits.inbox_max,
     }
 }
 
@@ -65,6 +73,10 @@ impl Audiences for FileAudiences {
     fn tells(&self, kind: EventKind) -> bool {
         self.0.tells(kind)
     }
+
+    fn notices(&self, event: &Event) -> Vec<Notice> {
+        Audiences::notices(&*self.0, event)
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +86,7 @@ mod tests {
     fn past_max(server: &str) -> usize {
         let file = format!("name = \"a\"\ntitle = \"A\"\n{server}");
         let app = App::parse("a.toml", &file).expect("a right file");
-        of(&app, 8).presence.past_max
+        of(&app, &Limits::defaults()).presence.past_max
     }
 
     #[test]

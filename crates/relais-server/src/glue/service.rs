@@ -75,6 +75,7 @@ impl Service for Relais {
         if session.missed_since.is_none() && !self.arrived(socket) {
             return;
         }
+        session.settle_rooms();
         let greeting = session.greeting.take();
         if let Some(greeting) = greeting {
             return plain::greet(self, socket, *greeting);

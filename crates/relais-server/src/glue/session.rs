@@ -23,6 +23,8 @@ pub struct Session {
     pub(super) id: SessionId,
     pub(super) generation: u64,
     pub(super) rooms: Vec<RoomKey>,
+    /// How often memberships of the tenant had changed right before this user's were read.
+    pub(super) member_changes: u64,
     /// On a resume: since when it may have missed presence.
     pub(super) missed_since: Option<Monotonic>,
     /// The engine has it: from then on the engine also says when it goes.
@@ -60,6 +62,14 @@ impl Session {
             }),
             None => Ok(()),
         }
+    }
+
+    /// Memberships may have changed between their reading and now, when the hub has the session.
+    pub(super) fn settle_rooms(&self) {
+        let (tenant, user) = (&self.tenant.key, &self.identity.person.id);
+        let before = self.member_changes;
+        let dispatcher = &self.served.dispatcher;
+        dispatcher.settle_rooms(tenant, &self.id, user, before);
     }
 
     /// A command of this session's user, stamped now.

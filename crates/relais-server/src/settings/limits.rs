@@ -40,6 +40,8 @@ pub struct Limits {
     pub namespaces_max: usize,
     /// Rooms that a session may join.
     pub session_rooms_max: usize,
+    /// Notifications that an inbox keeps.
+    pub inbox_max: u32,
     /// Bytes of the name of an event or namespace.
     pub name_bytes_max: usize,
     /// Bytes that the store keeps in memory to read from.
@@ -71,6 +73,7 @@ impl Limits {
                 as u32,
             namespaces_max: size("namespaces_max", 1..=128)?,
             session_rooms_max: size("session_rooms_max", 1..=10_000)?,
+            inbox_max: size("inbox_max", 1..=100_000)? as u32,
             name_bytes_max: size("name_bytes_max", 32..=255)?,
             store_cache_bytes_max: size("store_cache_bytes_max", 5_242_880..=1_099_511_627_776)?,
             key_guesses_max: size("key_guesses_max", 0..=1_000_000)? as u32,

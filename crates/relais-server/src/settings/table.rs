@@ -282,6 +282,12 @@ pub const TABLE: &[Row] = &[
         "Most rooms that one session may join, 1 to 10000",
     ),
     row(
+        "inbox_max",
+        &["RELAIS_INBOX_MAX"],
+        "1000",
+        "Most notifications of one inbox, 1 to 100000; the oldest go",
+    ),
+    row(
         "name_bytes_max",
         &["RELAIS_NAME_BYTES_MAX"],
         "255",

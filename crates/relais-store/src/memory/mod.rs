@@ -4,6 +4,7 @@
 //! records go to the `Fanout` before the lock is let go, so their order there is the order of commits. It keeps
 //! every promise of the port except that nothing survives the process, and it is never full.
 
+mod inbox;
 mod read;
 mod state;
 
@@ -16,9 +17,9 @@ use relais_core::ids::{
     Conversation, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
 use relais_core::ports::{
-    CommitError, Committed, Fanout, Head, Interval, LogPage, Member, Membership, MessagePage,
-    MessageQuery, RoomPerson, RoomState, Store, StoreError, StoredPresence, TenantStore,
-    Transaction,
+    CommitError, Committed, Fanout, Head, InboxPage, InboxQuery, Interval, LogPage, Member,
+    Membership, MessagePage, MessageQuery, Notified, RoomPerson, RoomState, Store, StoreError,
+    StoredPresence, TenantStore, Transaction,
 };
 
 use relais_core::restriction::Restriction;
@@ -174,6 +175,18 @@ impl TenantStore for MemoryTenant {
         user: &UserId,
     ) -> Result<Seq, StoreError> {
         Ok(self.held().read_mark(conversation, user))
+    }
+
+    async fn inbox(&self, query: &InboxQuery) -> Result<InboxPage, StoreError> {
+        Ok(self.held().inbox(query))
+    }
+
+    async fn notification(&self, user: &UserId, id: Id) -> Result<Option<Notified>, StoreError> {
+        Ok(self.held().notification(user, id))
+    }
+
+    async fn unread_notifications(&self, user: &UserId) -> Result<u64, StoreError> {
+        Ok(self.held().unread_notifications(user))
     }
 
     async fn presence(&self, user: &UserId) -> Result<Option<StoredPresence>, StoreError> {

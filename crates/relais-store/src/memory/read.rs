@@ -58,7 +58,7 @@ impl State {
             let message = self.messages.get(id)?;
             fits(seq, message).then(|| message.clone())
         });
-        let limit = crate::messages_limit(query.limit);
+        let limit = crate::page_limit(query.limit);
         let mut messages: Vec<_> = match query.range.after {
             Some(_) => found.take(limit + 1).collect(),
             None => found.rev().take(limit + 1).collect(),

@@ -11,8 +11,8 @@ use relais_core::ids::{
     Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
 use relais_core::ports::{
-    Change, CommitError, Committed, Head, Idempotency, Interval, Member, Membership, RoomInfo,
-    StoreError, StoredPresence, Transaction,
+    Change, CommitError, Committed, Head, Idempotency, Interval, Member, Membership, Notified,
+    RoomInfo, StoreError, StoredPresence, Transaction,
 };
 
 use relais_core::restriction::{Against, Hold, Restriction};
@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) stays: BTreeMap<SessionId, Vec<Stay>>,
     pub(super) presences: BTreeMap<UserId, StoredPresence>,
     pub(super) restrictions: BTreeMap<(Against, Hold), Restriction>,
+    /// Oldest first.
+    pub(super) inboxes: HashMap<UserId, VecDeque<Notified>>,
 }
 
 /// The messages of a conversation.
@@ -109,6 +111,7 @@ impl State {
             stays: BTreeMap::new(),
             presences: BTreeMap::new(),
             restrictions: BTreeMap::new(),
+            inboxes: HashMap::new(),
         }
     }
 
@@ -224,6 +227,14 @@ impl State {
             Change::Remember { person, claims } => {
                 self.people.insert(person.id.clone(), (person, claims));
             }
+            Change::ForgetMember { room, user } => self.forget_member(&room, &user),
+            Change::Notify {
+                to,
+                except,
+                notification,
+                keep,
+            } => self.notify(to, except.as_ref(), &notification, keep),
+            Change::ReadNotifications { user, id } => self.read_notifications(&user, id),
             Change::JoinSession { session, room } => self.join(session, room, since, at),
             Change::LeaveSession { session, room } => self.leave(&session, &room, at),
             Change::LeaveSessions { sessions, room } => {
@@ -257,15 +268,19 @@ impl State {
     }
 
     fn remove_member(&mut self, room: RoomKey, user: UserId) {
-        if let Some(members) = self.members.get_mut(&room) {
-            members.retain(|member| member.user != user);
+        self.forget_member(&room, &user);
+        self.removed.entry(room).or_default().push(user);
+    }
+
+    fn forget_member(&mut self, room: &RoomKey, user: &UserId) {
+        if let Some(members) = self.members.get_mut(room) {
+            members.retain(|member| member.user != *user);
         }
-        if let Some(rooms) = self.rooms_of.get_mut(&user) {
-            rooms.retain(|other| *other != room);
+        if let Some(rooms) = self.rooms_of.get_mut(user) {
+            rooms.retain(|other| other != room);
         }
-        let removed = self.removed.entry(room).or_default();
-        if !removed.contains(&user) {
-            removed.push(user);
+        if let Some(removed) = self.removed.get_mut(room) {
+            removed.retain(|other| other != user);
         }
     }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use relais_core::event::{Event, Message, NewRecord, Record};
 use relais_core::ids::{Conversation, Id, Position, RoomKey, Seq, Timestamp, UserId};
 use relais_core::ports::{
-    Change, CommitError, Committed, Idempotency, Membership, StoreError, StoredPresence,
-    Transaction,
+    Change, CommitError, Committed, Idempotency, Membership, Recipients, StoreError,
+    StoredPresence, Transaction,
 };
 use relais_core::restriction::Restriction;
 use rusqlite::{Connection, Params};
@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::fault::{failed, store_error};
 use super::heads::{Place, Places, TenantLog};
+use super::inbox;
 use super::keys::{Keeper, KeyHash, Keys};
 use super::rows::{self, CODEC, Prepared};
 use super::{query, rooms};
@@ -142,6 +143,20 @@ impl<'w> Batch<'w> {
                     write.insert(message, numbers, transaction, text())?;
                 }
                 Change::SetPresence(presence) => write.set_presence(presence, text())?,
+                Change::Notify {
+                    to,
+                    except,
+                    notification,
+                    keep,
+                } => {
+                    let notification = inbox::Notification {
+                        id: notification.id,
+                        data: text(),
+                        except: except.as_ref(),
+                        keep: *keep,
+                    };
+                    write.notify(to, &notification)?;
+                }
                 other => write.change(other)?,
             }
         }
@@ -279,7 +294,7 @@ impl Write<'_> {
 
     fn change(&mut self, change: &Change) -> Sqlite<()> {
         match change {
-            Change::InsertMessage(_) | Change::SetPresence(_) => {
+            Change::InsertMessage(_) | Change::SetPresence(_) | Change::Notify { .. } => {
                 unreachable!("written with its text by its own function")
             }
             Change::EditMessage { id, body, mentions } => self.rewrite(*id, |message, at| {
@@ -307,15 +322,7 @@ impl Write<'_> {
                 )
             }
             Change::AddMember { room, user } => self.add_member(room, user),
-            Change::RemoveMember { room, user } => {
-                let place = self.place(room.into())?;
-                self.run(
-                    "INSERT INTO members (tenant, place, user, numeric, removed, added_at)
-                     VALUES (?1, ?2, ?3, ?4, 1, ?5)
-                     ON CONFLICT (place, user) DO UPDATE SET removed = 1",
-                    (self.tenant, place, user.as_str(), numeric(user), self.at.0),
-                )
-            }
+            Change::RemoveMember { room, user } => self.remove_member(room, user),
             Change::SetRoom(info) => {
                 let place = self.place((&info.room).into())?;
                 rooms::set(self.connection, place, info)
@@ -324,6 +331,10 @@ impl Write<'_> {
                 let claims = claims.iter().map(|room| self.place(room.into()));
                 let claims = claims.collect::<Sqlite<Vec<_>>>()?;
                 rooms::remember(self.connection, self.tenant, person, &claims)
+            }
+            Change::ForgetMember { room, user } => self.forget_member(room, user),
+            Change::ReadNotifications { user, id } => {
+                inbox::read(self.connection, self.tenant, user, *id)
             }
             Change::JoinSession { session, room } => {
                 let place = self.place(room.into())?;
@@ -362,6 +373,24 @@ impl Write<'_> {
         self.run(
             "UPDATE messages SET data = ?3 WHERE tenant = ?1 AND id = ?2",
             (self.tenant, &id[..], data),
+        )
+    }
+
+    fn remove_member(&mut self, room: &RoomKey, user: &UserId) -> Sqlite<()> {
+        let place = self.place(room.into())?;
+        self.run(
+            "INSERT INTO members (tenant, place, user, numeric, removed, added_at)
+             VALUES (?1, ?2, ?3, ?4, 1, ?5)
+             ON CONFLICT (place, user) DO UPDATE SET removed = 1",
+            (self.tenant, place, user.as_str(), numeric(user), self.at.0),
+        )
+    }
+
+    fn forget_member(&mut self, room: &RoomKey, user: &UserId) -> Sqlite<()> {
+        let place = self.place(room.into())?;
+        self.run(
+            "DELETE FROM members WHERE place = ?1 AND user = ?2",
+            (place, user.as_str()),
         )
     }
 
@@ -411,6 +440,21 @@ impl Write<'_> {
              ON CONFLICT (tenant, subject, hold) DO UPDATE SET data = excluded.data",
             (self.tenant, subject, hold, json(restriction)?),
         )
+    }
+
+    fn notify(&mut self, to: &[Recipients], notification: &inbox::Notification<'_>) -> Sqlite<()> {
+        let placed = to.iter().map(|recipients| {
+            let place = match recipients {
+                Recipients::User(_) => None,
+                Recipients::Members(room) => {
+                    let found = self.places.find(self.connection, self.tenant, room.into());
+                    found.map_err(broken)?
+                }
+            };
+            Ok((recipients, place))
+        });
+        let placed = placed.collect::<Sqlite<Vec<_>>>()?;
+        inbox::notify(self.connection, self.tenant, notification, &placed)
     }
 
     fn place(&mut self, place: Place) -> Sqlite<i64> {

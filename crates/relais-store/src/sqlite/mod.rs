@@ -9,6 +9,7 @@ mod checkpoint;
 mod door;
 mod fault;
 mod heads;
+mod inbox;
 mod keys;
 mod open;
 mod pace;

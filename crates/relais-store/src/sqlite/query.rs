@@ -36,6 +36,7 @@ pub(super) fn all<T>(
     Ok(found)
 }
 
+/// The first row of a statement.
 pub(super) fn first<T>(
     connection: &Connection,
     sql: &str,
@@ -130,7 +131,7 @@ pub(super) fn messages(
          ORDER BY seq {} LIMIT ?6",
         if forward { "ASC" } else { "DESC" }
     );
-    let limit = crate::messages_limit(query.limit);
+    let limit = crate::page_limit(query.limit);
     let params = (
         place,
         signed(query.range.after.map_or(0, |seq| seq.0)),

@@ -9,7 +9,7 @@ use relais_core::event::{Audience, Event, EventKind, Facts, Message, NewRecord, 
 use relais_core::ids::{
     Conversation, Epoch, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
-use relais_core::ports::{Change, StoreError, StoredPresence, Transaction};
+use relais_core::ports::{Change, Notified, StoreError, StoredPresence, Transaction};
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub(super) struct Prepared {
     pub(super) transaction: Transaction,
     /// One for each record.
     pub(super) records: Vec<String>,
-    /// One for each inserted message and each presence, in the order of the changes.
+    /// One for each inserted message, presence and notification, in the order of the changes.
     pub(super) changes: Vec<String>,
 }
 
@@ -37,6 +37,7 @@ impl Prepared {
             .filter_map(|change| match change {
                 Change::InsertMessage(message) => Some(message_data(message)),
                 Change::SetPresence(presence) => Some(presence_data(presence)),
+                Change::Notify { notification, .. } => Some(json(notification)),
                 _ => None,
             });
         Ok(Self {
@@ -184,6 +185,14 @@ pub(super) fn presence(row: &Row<'_>) -> Result<StoredPresence, StoreError> {
         custom_status: data.custom_status,
         rooms: data.rooms,
         last_seen: Timestamp(integer(row, 1)?),
+    })
+}
+
+/// A row `read, data` of an inbox.
+pub(super) fn notified(row: &Row<'_>) -> Result<Notified, StoreError> {
+    Ok(Notified {
+        is_read: integer(row, 0)? != 0,
+        notification: parse(text(row, 1)?)?,
     })
 }
 

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use relais_core::event::{Message, Person};
 use relais_core::ids::{Conversation, Id, Position, RoomKey, Seq, SessionId, Timestamp, UserId};
 use relais_core::ports::{
-    CommitError, Committed, Head, Interval, LogPage, Member, Membership, MessagePage, MessageQuery,
-    RoomPerson, RoomState, StoreError, StoredPresence, TenantStore, Transaction,
+    CommitError, Committed, Head, InboxPage, InboxQuery, Interval, LogPage, Member, Membership,
+    MessagePage, MessageQuery, Notified, RoomPerson, RoomState, StoreError, StoredPresence,
+    TenantStore, Transaction,
 };
 use relais_core::restriction::Restriction;
 use rusqlite::Connection;
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 use super::Inner;
 use super::fault::closed;
 use super::heads::TenantLog;
+use super::inbox;
 use super::pace;
 use super::rows::Prepared;
 use super::writer::{Commit, Job};
@@ -205,6 +207,24 @@ impl TenantStore for SqliteTenant {
             query::read_mark(connection, tenant, &conversation, &user)
         })
         .await
+    }
+
+    async fn inbox(&self, query: &InboxQuery) -> Result<InboxPage, StoreError> {
+        let query = query.clone();
+        self.ask(move |connection, tenant| inbox::page(connection, tenant, &query))
+            .await
+    }
+
+    async fn notification(&self, user: &UserId, id: Id) -> Result<Option<Notified>, StoreError> {
+        let user = user.clone();
+        self.ask(move |connection, tenant| inbox::notification(connection, tenant, &user, id))
+            .await
+    }
+
+    async fn unread_notifications(&self, user: &UserId) -> Result<u64, StoreError> {
+        let user = user.clone();
+        self.ask(move |connection, tenant| inbox::unread(connection, tenant, &user))
+            .await
     }
 
     async fn presence(&self, user: &UserId) -> Result<Option<StoredPresence>, StoreError> {

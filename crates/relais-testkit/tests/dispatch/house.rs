@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use relais_core::capability::room::{JoinPolicy, RoomPolicy};
 use relais_core::capability::roster;
-use relais_core::command::{Actor, Command, Identity, Invocation, NewMessage, Origin, SeqRange};
+use relais_core::command::{
+    Actor, Command, Identity, InboxCommand, Invocation, NewMessage, Origin, SeqRange,
+};
 use relais_core::dispatch::{Dispatcher, Ports, Resumed, Rules};
 use relais_core::error::{Code, Error};
 use relais_core::event::{Audience, Event, EventKind, Facts, Message, Person, Record, Volatile};
@@ -74,6 +76,24 @@ struct Everything;
 impl Audiences for Everything {
     fn audience(&self, event: &Event) -> Option<Audience> {
         (event.kind != EventKind::MemberAdded).then(Audience::default)
+    }
+    /// The person whose name a club has hears of its new members; members hear of what is said there.
+    fn notices(&self, event: &Event) -> Vec<Notice> {
+        let Some(room) = event.room.clone().filter(|room| &*room.kind == "club") else {
+            return Vec::new();
+        };
+        let to = match event.kind {
+            EventKind::MemberAdded => AudienceKey::User(UserId::text(room.id)),
+            EventKind::MessageSent => AudienceKey::Room(room),
+            _ => return Vec::new(),
+        };
+        vec![Notice {
+            kind: event.kind.name().into(),
+            to: vec![to],
+            title: "News".into(),
+            message: "There is news".into(),
+            data: None,
+        }]
     }
 }
 
@@ -197,12 +217,22 @@ impl TenantStore for HookedTenant {
     async fn restrictions(&self) -> Result<Vec<Restriction>, StoreError> {
         self.inner.restrictions().await
     }
+
+    async fn inbox(&self, query: &InboxQuery) -> Result<InboxPage, StoreError> {
+        self.inner.inbox(query).await
+    }
+    async fn notification(&self, user: &UserId, id: Id) -> Result<Option<Notified>, StoreError> {
+        self.inner.notification(user, id).await
+    }
+    async fn unread_notifications(&self, user: &UserId) -> Result<u64, StoreError> {
+        self.inner.unread_notifications(user).await
+    }
     async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError> {
         self.inner.presences(since).await
     }
 }
 
-/// Everything together. Room kinds: `bam` (claim, member), `club` (member), `hall` (open), `team` (webhook).
+/// Everything together. Room kinds: `bam` (claim, member), `club` (member, joined at once), `hall` (open), `team` (webhook).
 pub struct House {
     pub dispatcher: Arc<Dispatcher>,
     pub told: Arc<Told>,
@@ -256,7 +286,14 @@ fn rules(contacts: Contacts) -> Rules {
         ("hall", vec![Open]),
         ("team", vec![Webhook]),
     ];
-    let rooms = kinds.map(|(kind, join)| (kind.into(), RoomPolicy { join }));
+    let rooms = kinds.map(|(kind, join)| {
+        let joins_members = kind == "club";
+        let policy = RoomPolicy {
+            join,
+            joins_members,
+        };
+        (kind.into(), policy)
+    });
     Rules {
         rooms: HashMap::from(rooms),
         presence: Arc::new(roster::Rules {
@@ -451,6 +488,25 @@ pub fn join(id: &str) -> Command {
     }
 }
 
+pub fn club(name: &str) -> RoomKey {
+    RoomKey::new("club", name)
+}
+
+pub fn follow(name: &str) -> Command {
+    Command::Follow { room: club(name) }
+}
+
+pub fn unfollow(name: &str) -> Command {
+    Command::Unfollow { room: club(name) }
+}
+
+pub fn inbox() -> Command {
+    Command::Inbox(InboxCommand::List {
+        before: None,
+        limit: 50,
+    })
+}
+
 pub fn leave(id: &str) -> Command {
     Command::LeaveRoom { room: bam(id) }
 }
@@ -498,6 +554,7 @@ pub fn typing(id: &str, active: bool) -> Command {
     Command::Typing {
         conversation: chat(id),
         active,
+        written: None,
     }
 }
 

@@ -3,7 +3,9 @@
 // The lint lets tests be, but not what they share.
 #![allow(clippy::unwrap_used)]
 
+mod following;
 mod house;
+mod inboxes;
 
 mod messages;
 mod moderation;

@@ -61,6 +61,7 @@ async fn a_muted_user_reads_and_does_not_speak_until_the_mute_is_over() {
     let typing = Command::Typing {
         conversation: chat("1"),
         active: true,
+        written: None,
     };
     let refused = house.on_session("ann", "a1", typing).await.unwrap_err();
     assert_eq!(refused.code, Code::Forbidden);

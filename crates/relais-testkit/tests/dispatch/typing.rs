@@ -129,6 +129,7 @@ async fn typing_in_a_direct_conversation_goes_to_the_other_one() {
     let command = Command::Typing {
         conversation: Conversation::direct(user("alice"), user("bob")),
         active: true,
+        written: None,
     };
     house
         .on_session("alice", "a1", command.clone())

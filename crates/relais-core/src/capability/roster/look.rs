@@ -64,6 +64,19 @@ impl Roster {
             .collect()
     }
 
+    /// The sessions of a user that are not in a room.
+    pub fn sessions_outside(&self, user: &UserId, room: &RoomKey) -> Vec<SessionId> {
+        let entry = self.users.get(user).into_iter();
+        let places = entry.flat_map(|entry| &entry.places);
+        let outside = places.filter(|place| {
+            let device = self.devices.get(place);
+            device.is_some_and(|device| !device.rooms.contains(room))
+        });
+        outside
+            .filter_map(|place| place.session().cloned())
+            .collect()
+    }
+
     /// Everyone in a room, in the order of ids.
     pub fn online_in(&self, room: &RoomKey) -> Vec<Shown> {
         let inside = self.rooms.get(room).into_iter().flatten();

@@ -7,6 +7,7 @@
 pub mod durable;
 pub mod history;
 pub mod idempotency;
+pub mod inbox;
 pub mod order;
 pub mod people;
 pub mod retention;
@@ -221,6 +222,17 @@ macro_rules! store_contract {
             people: of_two_who_say_what_a_room_is_at_once_only_the_first_does,
             people: a_room_with_enough_members_takes_no_more,
             people: rooms_and_people_are_there_after_opening_again,
+            rooms: a_member_who_is_forgotten_is_unknown_again,
+            inbox: a_notification_comes_into_one_inbox_and_is_unread,
+            inbox: the_members_of_a_room_each_get_it_once_without_the_one_left_out,
+            inbox: a_user_named_twice_gets_it_once,
+            inbox: pages_go_from_the_newest_to_the_oldest,
+            inbox: a_page_before_what_is_gone_is_empty,
+            inbox: reading_one_or_all_counts_down_and_is_only_ones_own,
+            inbox: an_inbox_keeps_the_newest_and_others_keep_theirs,
+            inbox: an_inbox_that_may_hold_less_than_before_is_cut_by_the_next_notification,
+            inbox: inboxes_of_two_tenants_share_nothing,
+            inbox: a_refused_transaction_notifies_nobody,
             retention: records_older_than_the_window_are_trimmed_and_positions_go_on,
             retention: a_room_keeps_its_newest_records_and_others_keep_theirs,
             retention: what_has_no_room_is_trimmed_on_its_own_account,

@@ -103,6 +103,36 @@ pub async fn a_removal_is_remembered_until_the_member_is_added_again(harness: &d
     assert_eq!(members(&bench, &room("a")).await, expected);
 }
 
+/// Neither a membership nor a removal is left, and they may be added again, as the latest.
+pub async fn a_member_who_is_forgotten_is_unknown_again(harness: &dyn StoreHarness) {
+    let bench = Bench::new(harness).await;
+    let (ann, bob) = (user("ann"), user("bob"));
+    let forget = |who: &UserId| Change::ForgetMember {
+        room: room("a"),
+        user: who.clone(),
+    };
+    bench
+        .apply(change(1, [add(&room("a"), &ann), add(&room("b"), &ann)]))
+        .await;
+    bench.apply(change(2, [remove(&room("a"), &bob)])).await;
+    bench
+        .apply(change(
+            3,
+            [forget(&ann), forget(&bob), forget(&user("never"))],
+        ))
+        .await;
+    for who in [&ann, &bob] {
+        let membership = bench.tenant.membership(&room("a"), who).await;
+        assert_eq!(membership, Ok(Membership::Unknown));
+    }
+    assert_eq!(members(&bench, &room("a")).await, []);
+    assert_eq!(bench.tenant.rooms_of(&ann).await, Ok(vec![room("b")]));
+    bench.apply(change(4, [add(&room("a"), &ann)])).await;
+    assert_eq!(members(&bench, &room("a")).await, [("ann".to_owned(), 4)]);
+    let rooms = bench.tenant.rooms_of(&ann).await;
+    assert_eq!(rooms, Ok(vec![room("b"), room("a")]));
+}
+
 /// Kind and id are two columns; what is inside them never matters.
 pub async fn rooms_that_look_alike_are_different_rooms(harness: &dyn StoreHarness) {
     let bench = Bench::new(harness).await;

@@ -1,0 +1,166 @@
+//! Inboxes as rows: what a notification costs, however many get it, and how an inbox is read.
+//!
+//! The members of a room get theirs in one statement, and what is too much in any of their inboxes goes in another. Numbers, not
+//! times or ids, are the order: they follow the commits.
+
+use relais_core::ids::{Id, UserId};
+use relais_core::ports::{InboxPage, InboxQuery, Notified, Recipients, StoreError};
+use rusqlite::{Connection, Params};
+
+use super::query::{all, first};
+use super::rows;
+
+type Sqlite<T> = Result<T, rusqlite::Error>;
+
+/// A notification on its way into inboxes.
+pub(super) struct Notification<'n> {
+    pub(super) id: Id,
+    pub(super) data: &'n str,
+    pub(super) except: Option<&'n UserId>,
+    pub(super) keep: u32,
+}
+
+/// Puts a notification into the inboxes of `to`, rooms by the id of their place (`None`: nobody was ever in it).
+pub(super) fn notify(
+    connection: &Connection,
+    tenant: i64,
+    notification: &Notification<'_>,
+    to: &[(&Recipients, Option<i64>)],
+) -> Sqlite<()> {
+    let uuid = notification.id.0.as_bytes();
+    let except = notification.except.map(UserId::as_str);
+    run(
+        connection,
+        "INSERT INTO notifications (tenant, uuid, data) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        (tenant, &uuid[..], notification.data),
+    )?;
+    let id: i64 = connection
+        .prepare_cached("SELECT id FROM notifications WHERE tenant = ?1 AND uuid = ?2")?
+        .query_row((tenant, &uuid[..]), |row| row.get(0))?;
+    for (recipients, place) in to {
+        match recipients {
+            Recipients::User(user) => run(
+                connection,
+                "INSERT INTO inbox (tenant, user, number, notification, read)
+                 SELECT ?1, ?2, 1 + coalesce((SELECT max(number) FROM inbox
+                                              WHERE tenant = ?1 AND user = ?2), 0), ?3, 0
+                 WHERE ?2 IS NOT ?4
+                 ON CONFLICT DO NOTHING",
+                (tenant, user.as_str(), id, except),
+            )?,
+            Recipients::Members(_) => run(
+                connection,
+                "INSERT INTO inbox (tenant, user, number, notification, read)
+                 SELECT ?1, members.user,
+                        1 + coalesce((SELECT max(number) FROM inbox
+                                      WHERE tenant = ?1 AND user = members.user), 0), ?3, 0
+                 FROM members
+                 WHERE place = ?2 AND removed = 0 AND user IS NOT ?4
+                 ON CONFLICT DO NOTHING",
+                (tenant, *place, id, except),
+            )?,
+        }
+    }
+    run(
+        connection,
+        "DELETE FROM inbox WHERE (tenant, user, number) IN (
+             SELECT old.tenant, old.user, old.number
+             FROM inbox AS new JOIN inbox AS old
+               ON old.tenant = new.tenant AND old.user = new.user
+                  AND old.number <= new.number - ?2
+             WHERE new.notification = ?1)",
+        (id, i64::from(notification.keep.max(1))),
+    )?;
+    run(
+        connection,
+        "DELETE FROM notifications WHERE id = ?1
+           AND NOT EXISTS (SELECT 1 FROM inbox WHERE notification = ?1)",
+        [id],
+    )
+}
+
+/// Marks one as read, or all.
+pub(super) fn read(
+    connection: &Connection,
+    tenant: i64,
+    user: &UserId,
+    id: Option<Id>,
+) -> Sqlite<()> {
+    match id {
+        Some(id) => run(
+            connection,
+            "UPDATE inbox SET read = 1 WHERE user = ?2 AND notification =
+               (SELECT id FROM notifications WHERE tenant = ?1 AND uuid = ?3)",
+            (tenant, user.as_str(), &id.0.as_bytes()[..]),
+        ),
+        None => run(
+            connection,
+            "UPDATE inbox SET read = 1 WHERE tenant = ?1 AND user = ?2 AND read = 0",
+            (tenant, user.as_str()),
+        ),
+    }
+}
+
+fn run(connection: &Connection, sql: &str, params: impl Params) -> Sqlite<()> {
+    connection.prepare_cached(sql)?.execute(params).map(|_| ())
+}
+
+/// A page of an inbox. A reader sees one commit in all three questions only if it asks in one transaction; what comes in between
+/// is newer than the page and counted as unread, which is what it is.
+pub(super) fn page(
+    connection: &Connection,
+    tenant: i64,
+    query: &InboxQuery,
+) -> Result<InboxPage, StoreError> {
+    let user = query.user.as_str();
+    let before = match query.before {
+        None => i64::MAX,
+        Some(id) => {
+            let sql = "SELECT number FROM inbox WHERE user = ?2 AND notification =
+                         (SELECT id FROM notifications WHERE tenant = ?1 AND uuid = ?3)";
+            let params = (tenant, user, &id.0.as_bytes()[..]);
+            first(connection, sql, params, |row| rows::integer(row, 0))?.unwrap_or_default()
+        }
+    };
+    let limit = crate::page_limit(query.limit);
+    let sql = "SELECT inbox.read, notifications.data
+               FROM inbox JOIN notifications ON notifications.id = inbox.notification
+               WHERE inbox.tenant = ?1 AND inbox.user = ?2 AND inbox.number < ?3
+               ORDER BY inbox.number DESC LIMIT ?4";
+    let params = (tenant, user, before, limit as i64 + 1);
+    let mut notifications = all(connection, sql, params, rows::notified)?;
+    let has_more = notifications.len() > limit;
+    notifications.truncate(limit);
+    Ok(InboxPage {
+        notifications,
+        has_more,
+        unread: unread(connection, tenant, &query.user)?,
+    })
+}
+
+/// One notification of an inbox.
+pub(super) fn notification(
+    connection: &Connection,
+    tenant: i64,
+    user: &UserId,
+    id: Id,
+) -> Result<Option<Notified>, StoreError> {
+    let sql = "SELECT inbox.read, notifications.data
+               FROM notifications JOIN inbox ON inbox.notification = notifications.id
+               WHERE notifications.tenant = ?1 AND notifications.uuid = ?3 AND inbox.user = ?2";
+    let params = (tenant, user.as_str(), &id.0.as_bytes()[..]);
+    first(connection, sql, params, rows::notified)
+}
+
+/// How many of an inbox are unread.
+pub(super) fn unread(
+    connection: &Connection,
+    tenant: i64,
+    user: &UserId,
+) -> Result<u64, StoreError> {
+    let sql = "SELECT count(*) FROM inbox WHERE tenant = ?1 AND user = ?2 AND read = 0";
+    let count = first(connection, sql, (tenant, user.as_str()), |row| {
+        rows::integer(row, 0)
+    })?;
+    Ok(count.unwrap_or_default() as u64)
+}
