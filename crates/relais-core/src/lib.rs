@@ -13,6 +13,7 @@ pub mod error;
 pub mod event;
 pub mod ids;
 pub mod limit;
+pub mod outside;
 pub mod ports;
 pub mod restriction;
 pub mod vocabulary;

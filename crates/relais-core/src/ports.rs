@@ -2,6 +2,8 @@
 //!
 //! Handed out per tenant ([`Store::tenant`]), so that no capability can name another tenant's data.
 
+mod outside;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,7 +16,10 @@ use crate::ids::{
     AudienceKey, Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp,
     UserId,
 };
+use crate::outside::OutsideChange;
 use crate::restriction::{Against, Hold, Restriction};
+
+pub use outside::Outside;
 
 /// The log and the state behind it.
 #[async_trait]
@@ -289,6 +294,8 @@ pub enum Change {
         /// From what.
         hold: Hold,
     },
+    /// What is kept for the world outside: cursors of followers, errands, subscriptions.
+    Outside(OutsideChange),
 }
 
 /// Outcome of a commit.

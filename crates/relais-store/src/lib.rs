@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use relais_core::event::Record;
 use relais_core::ids::{Epoch, Position};
-use relais_core::ports::LogPage;
+use relais_core::ports::{CommitError, Committed, LogPage, StoreError};
 
 /// Where the epoch of a tenant's log comes from when the tenant is first used. It should be random, so that the
 /// log of a restored or emptied store is not taken for the one that was lost.
@@ -32,6 +32,17 @@ const LOG_PAGE_BYTES_MAX: usize = 4 << 20;
 /// Messages or notifications of a page: 1 to 100.
 fn page_limit(limit: u32) -> usize {
     limit.clamp(1, 100) as usize
+}
+
+/// The outcome of a transaction that nothing can conflict with.
+fn settled(outcome: Result<Committed, CommitError>) -> Result<(), StoreError> {
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(CommitError::Store(error)) => Err(error),
+        Err(error) => Err(StoreError::Failed {
+            reason: error.to_string(),
+        }),
+    }
 }
 
 /// A page of the log; `trimmed` is the newest position that retention has taken from the whole log.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use relais_core::ids::{Epoch, SessionId, Timestamp};
-use relais_core::ports::{Fanout, Store};
+use relais_core::ports::{Fanout, Outside, Store};
 use relais_store::memory::MemoryStore;
 use relais_store::retention::Retention;
 use relais_testkit::contract::store::{Limits, OpenStore, StoreHarness};
@@ -29,6 +29,10 @@ impl StoreHarness for Memory {
 #[async_trait]
 impl OpenStore for Open {
     fn store(&self) -> Arc<dyn Store> {
+        self.0.clone()
+    }
+
+    fn outside(&self) -> Arc<dyn Outside> {
         self.0.clone()
     }
 

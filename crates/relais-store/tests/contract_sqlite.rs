@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use relais_core::ids::{Epoch, SessionId, Timestamp};
-use relais_core::ports::{Fanout, Store};
+use relais_core::ports::{Fanout, Outside, Store};
 use relais_store::retention::Retention;
 use relais_store::sqlite::{SqliteOptions, SqliteStore};
 use relais_testkit::contract::store::{Limits, OpenStore, StoreHarness};
@@ -49,6 +49,10 @@ impl StoreHarness for Sqlite {
 #[async_trait]
 impl OpenStore for Open {
     fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    fn outside(&self) -> Arc<dyn Outside> {
         self.store.clone()
     }
 

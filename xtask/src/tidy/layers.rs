@@ -5,7 +5,15 @@ use super::paths::{module_of, named};
 use super::source::Source;
 
 const CORE: &str = "crates/relais-core/src/";
-const NOUNS: [&str; 6] = ["ids", "command", "event", "error", "limit", "restriction"];
+const NOUNS: [&str; 7] = [
+    "ids",
+    "command",
+    "event",
+    "error",
+    "limit",
+    "outside",
+    "restriction",
+];
 const RULE: &str = "who-may-know-whom";
 
 /// What a file of core is, by its first module.

@@ -5,10 +5,11 @@
 //! every promise of the port except that nothing survives the process, and it is never full.
 
 mod inbox;
+mod outside;
 mod read;
 mod state;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -34,6 +35,8 @@ pub struct MemoryStore {
     epochs: EpochSource,
     retention: Retention,
     tenants: Mutex<HashMap<TenantKey, Arc<MemoryTenant>>>,
+    /// App and name of those that follow its logs.
+    followers: Mutex<HashSet<(Arc<str>, Arc<str>)>>,
 }
 
 impl MemoryStore {
@@ -44,6 +47,7 @@ impl MemoryStore {
             epochs,
             retention: Retention::default(),
             tenants: Mutex::default(),
+            followers: Mutex::default(),
         }
     }
 
@@ -51,6 +55,17 @@ impl MemoryStore {
     pub fn with_retention(mut self, retention: Retention) -> Self {
         self.retention = retention;
         self
+    }
+
+    fn handle(&self, key: &TenantKey) -> Arc<MemoryTenant> {
+        let mut tenants = held(&self.tenants);
+        let tenant = tenants.entry(key.clone()).or_insert_with(|| {
+            Arc::new(MemoryTenant {
+                fanout: self.fanout.clone(),
+                state: Mutex::new(State::new(key.clone(), (self.epochs)())),
+            })
+        });
+        tenant.clone()
     }
 
     /// Forgets what is older than the window or too much for its room.
@@ -69,14 +84,8 @@ impl MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn tenant(&self, key: &TenantKey) -> Result<Arc<dyn TenantStore>, StoreError> {
-        let mut tenants = held(&self.tenants);
-        let tenant = tenants.entry(key.clone()).or_insert_with(|| {
-            Arc::new(MemoryTenant {
-                fanout: self.fanout.clone(),
-                state: Mutex::new(State::new(key.clone(), (self.epochs)())),
-            })
-        });
-        Ok(tenant.clone())
+        let tenant = self.handle(key);
+        Ok(tenant)
     }
 
     async fn check(&self) -> Result<(), StoreError> {

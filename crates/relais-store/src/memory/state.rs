@@ -17,6 +17,7 @@ use relais_core::ports::{
 
 use relais_core::restriction::{Against, Hold, Restriction};
 
+use super::outside::Kept;
 use crate::retention::{Alive, Retained, Retention, StayVerdict};
 use crate::verdict::{Facts, Verdict, keeps_key, verdict};
 
@@ -46,6 +47,7 @@ pub(super) struct State {
     pub(super) restrictions: BTreeMap<(Against, Hold), Restriction>,
     /// Oldest first.
     pub(super) inboxes: HashMap<UserId, VecDeque<Notified>>,
+    pub(super) outside: Kept,
 }
 
 /// The messages of a conversation.
@@ -112,6 +114,7 @@ impl State {
             presences: BTreeMap::new(),
             restrictions: BTreeMap::new(),
             inboxes: HashMap::new(),
+            outside: Kept::default(),
         }
     }
 
@@ -252,6 +255,7 @@ impl State {
             Change::Lift { against, hold } => {
                 self.restrictions.remove(&(against, hold));
             }
+            Change::Outside(change) => self.outside.apply(change),
         }
     }
 

@@ -22,7 +22,7 @@ use super::heads::{Place, Places, TenantLog};
 use super::inbox;
 use super::keys::{Keeper, KeyHash, Keys};
 use super::rows::{self, CODEC, Prepared};
-use super::{query, rooms};
+use super::{outside, query, rooms};
 use crate::verdict::{self, Facts, Verdict, verdict};
 
 /// What became of one transaction, before the commit.
@@ -355,6 +355,7 @@ impl Write<'_> {
                 "DELETE FROM restrictions WHERE tenant = ?1 AND subject = ?2 AND hold = ?3",
                 (self.tenant, json(against)?, json(hold)?),
             ),
+            Change::Outside(change) => outside::write(self.connection, self.tenant, change),
             Change::LeaveSession { session, room } => self.leave(&session.0, room),
             Change::LeaveSessions { sessions, room } => sessions
                 .iter()

@@ -12,6 +12,7 @@ mod heads;
 mod inbox;
 mod keys;
 mod open;
+mod outside;
 mod pace;
 mod query;
 mod readers;

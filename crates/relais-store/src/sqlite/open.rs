@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0002_restrictions.sql"),
     include_str!("../../migrations/sqlite/0003_rooms_and_people.sql"),
     include_str!("../../migrations/sqlite/0004_inbox.sql"),
+    include_str!("../../migrations/sqlite/0005_outside.sql"),
 ];
 
 /// Statements that a connection keeps prepared: more than there are.

@@ -24,6 +24,7 @@ pub(super) fn is_patient(transaction: &Transaction) -> bool {
                 | Change::LeaveSession { .. }
                 | Change::SetPresence(_)
                 | Change::Remember { .. }
+                | Change::Outside(_)
         )
     };
     transaction.records.is_empty()

@@ -9,6 +9,7 @@ pub mod history;
 pub mod idempotency;
 pub mod inbox;
 pub mod order;
+pub mod outside;
 pub mod people;
 pub mod retention;
 pub mod rooms;
@@ -19,7 +20,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use relais_core::event::{Record, Volatile};
 use relais_core::ids::{Position, SessionId, TenantKey, Timestamp};
-use relais_core::ports::{CommitError, Committed, Fanout, Store, TenantStore, Transaction};
+use relais_core::ports::{
+    CommitError, Committed, Fanout, Outside, Store, TenantStore, Transaction,
+};
 
 use crate::build;
 
@@ -52,6 +55,9 @@ pub trait StoreHarness: Send + Sync {
 pub trait OpenStore: Send + Sync {
     /// The port.
     fn store(&self) -> Arc<dyn Store>;
+
+    /// What it keeps for the world outside.
+    fn outside(&self) -> Arc<dyn Outside>;
 
     /// Forgets what need not be kept at `now`; `alive` are the sessions that are open.
     async fn retain(&self, now: Timestamp, alive: &[SessionId]);
@@ -239,6 +245,13 @@ macro_rules! store_contract {
             retention: messages_and_their_keys_are_never_trimmed,
             retention: stays_of_living_sessions_are_kept_and_of_dead_ones_removed_after_the_window,
             retention: many_records_are_trimmed_in_one_run_while_commits_go_on,
+            outside: a_new_follower_begins_at_the_head_and_a_new_log_at_its_beginning,
+            outside: a_cursor_moves_on_with_what_is_parked_and_never_back,
+            outside: errands_are_due_in_their_order_and_parked_once,
+            outside: dead_errands_are_listed_and_the_oldest_of_too_many_go,
+            outside: an_address_takes_the_pushes_of_one_user,
+            outside: a_user_has_a_bounded_number_of_addresses,
+            outside: what_is_kept_for_outside_is_there_after_opening_again,
             durable: everything_is_there_after_opening_again,
             durable: restrictions_are_there_after_opening_again,
             durable: the_epoch_of_a_tenant_stays_the_same,
