@@ -23,6 +23,7 @@ const GROUPS = [
   { name: 'clients', needs: ['engine'], python: true },
   { name: 'dart', needs: ['engine', 'bam'] },
   { name: 'bam', needs: ['bam'], python: true },
+  { name: 'stories', needs: ['stories'], python: true, beyond: true },
   { name: 'relay', needs: ['bin'], beyond: true },
   { name: 'plain', needs: ['bin'], beyond: true },
   { name: 'hostile', needs: ['bin'], beyond: true },
@@ -83,6 +84,7 @@ function servers() {
       if (options.bin) return relais(options.bin);
       return process.env.RELAIS_URL ? { env: {} } : null;
     }
+    if (need === 'stories') return options.bin ? relais(options.bin, { RELAIS_APP: 'stories' }) : null;
     return null;
   };
   return {

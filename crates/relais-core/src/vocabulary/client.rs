@@ -146,7 +146,8 @@ impl ClientEvent {
                 object.get(&*field.name).map(Cow::Borrowed)
             })?,
             None if self.arguments.is_empty() => {
-                if !arguments.first().is_none_or(Value::is_null) {
+                // Nothing is as good as an object without fields, unless all that comes is passed on.
+                if self.rule.takes_whole() || !arguments.first().is_none_or(Value::is_null) {
                     let text = format!("unable to take \"{subject}\"; expected one object");
                     return Err(Error::new(Code::InvalidPayload, text));
                 }

@@ -140,6 +140,12 @@ impl Rule {
         Ok(Request { command, answer })
     }
 
+    /// Whether a field of the operation is all that came.
+    pub(super) fn takes_whole(&self) -> bool {
+        let mut sources = self.sources.iter().flatten();
+        sources.any(|source| matches!(source, Source::Whole))
+    }
+
     pub(super) fn refuse(&self, problem: &str) -> Error {
         let text = format!("unable to take \"{}\"; {problem}", self.subject);
         Error::new(Code::InvalidPayload, text)

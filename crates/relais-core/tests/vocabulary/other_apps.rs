@@ -408,6 +408,19 @@ fn a_reader_types_to_somebody_or_in_a_story_and_two_events_tell_of_it() {
 }
 
 #[test]
+fn a_profile_is_an_object_and_not_nothing() {
+    let stories = app("stories");
+    for payloads in [vec![], vec![json!(null)], vec![json!(5)], vec![json!([1])]] {
+        let refused = ask(&stories, "profile:updated", &payloads).unwrap_err();
+        let text = "unable to take \"profile:updated\"; expected one object";
+        assert_eq!(
+            (refused.code, &*refused.message),
+            (Code::InvalidPayload, text)
+        );
+    }
+}
+
+#[test]
 fn a_profile_goes_to_followers_and_the_user_s_other_sessions_with_the_sender_stamped() {
     let stories = app("stories");
     let payload = json!({ "bio": "writes", "userId": "mallory" });
