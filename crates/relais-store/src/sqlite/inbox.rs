@@ -1,6 +1,6 @@
 //! Inboxes as rows: what a notification costs, however many get it, and how an inbox is read.
 //!
-//! The members of a room get theirs in one statement, and what is too much in any of their inboxes goes in another. Numbers, not
+//! The members of a room get theirs in one statement; what is too much in any of their inboxes goes row by row. Numbers, not
 //! times or ids, are the order: they follow the commits.
 
 use relais_core::ids::{Id, UserId};
@@ -61,22 +61,35 @@ pub(super) fn notify(
             )?,
         }
     }
-    run(
-        connection,
-        "DELETE FROM inbox WHERE (tenant, user, number) IN (
-             SELECT old.tenant, old.user, old.number
-             FROM inbox AS new JOIN inbox AS old
-               ON old.tenant = new.tenant AND old.user = new.user
-                  AND old.number <= new.number - ?2
-             WHERE new.notification = ?1)",
-        (id, i64::from(notification.keep.max(1))),
-    )?;
+    cut(connection, tenant, id, notification.keep.max(1))?;
     run(
         connection,
         "DELETE FROM notifications WHERE id = ?1
            AND NOT EXISTS (SELECT 1 FROM inbox WHERE notification = ?1)",
         [id],
     )
+}
+
+/// Takes away what is too much in the inboxes that just got a notification. Row by row: a deletion by a list of rows would look
+/// through all inboxes of the tenant.
+fn cut(connection: &Connection, tenant: i64, notification: i64, keep: u32) -> Sqlite<()> {
+    let sql = "SELECT old.user, old.number FROM inbox AS new JOIN inbox AS old
+                 ON old.tenant = new.tenant AND old.user = new.user
+                    AND old.number <= new.number - ?2
+               WHERE new.notification = ?1";
+    let mut select = connection.prepare_cached(sql)?;
+    let rows = select.query_map((notification, i64::from(keep)), |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    let old: Vec<(String, i64)> = rows.collect::<Sqlite<_>>()?;
+    for (user, number) in old {
+        run(
+            connection,
+            "DELETE FROM inbox WHERE tenant = ?1 AND user = ?2 AND number = ?3",
+            (tenant, user, number),
+        )?;
+    }
+    Ok(())
 }
 
 /// Marks one as read, or all.
