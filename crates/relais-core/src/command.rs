@@ -154,6 +154,37 @@ pub enum InboxCommand {
     Read(WhichRead),
 }
 
+/// Where a page of an export ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportMark {
+    /// After what is not a message: only messages follow.
+    State,
+    /// After everything up to this message's id.
+    Message(Id),
+}
+
+/// What can be asked about all that one user has here.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PersonalCommand {
+    /// Close all sessions of a user or a token. They may connect again.
+    Disconnect {
+        /// Whose.
+        whose: Against,
+    },
+    /// A page of all that is stored about a user. Reply: `records`, `next?`.
+    Export {
+        /// Whose.
+        user: UserId,
+        /// Where the page before ended; `None`: the first.
+        after: Option<ExportMark>,
+    },
+    /// Erase what is stored about a user. Reply: how much it was.
+    Erase {
+        /// Whose.
+        user: UserId,
+    },
+}
+
 /// Everything that can be asked of the core.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -276,6 +307,8 @@ pub enum Command {
     Inbox(InboxCommand),
     /// Whether the server is there. Reply: `at`.
     Ping,
+    /// Something about all that one user has here. Only for the team's backend.
+    Personal(PersonalCommand),
     /// Numbers about the tenant. Reply: the counters that HTTP statistics map.
     Stats,
     /// An operation of a capability that a later version brings; answers `UNAVAILABLE`.
@@ -303,6 +336,7 @@ impl Command {
                 | Command::Unfollow { .. }
                 | Command::Inbox(InboxCommand::List { .. } | InboxCommand::Read(_))
                 | Command::Ping
+                | Command::Personal(_)
                 | Command::Stats
         )
     }
@@ -332,6 +366,7 @@ impl Command {
             | Command::Impose { .. }
             | Command::Lift { .. }
             | Command::Inbox(_)
+            | Command::Personal(_)
             | Command::Ping
             | Command::Stats
             | Command::Unavailable { .. } => None,

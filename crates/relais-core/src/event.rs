@@ -97,6 +97,17 @@ pub struct Person {
     pub role: Option<Arc<str>>,
 }
 
+impl Person {
+    /// Whoever wrote something that was erased since: nobody in particular.
+    pub fn erased() -> Self {
+        Self {
+            id: UserId::nobody(),
+            name: "".into(),
+            role: None,
+        }
+    }
+}
+
 /// Something that happened, as a capability decided it, before anybody knows who will hear of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {

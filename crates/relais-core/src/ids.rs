@@ -57,6 +57,11 @@ impl UserId {
         }
     }
 
+    /// An id that no token can have: of whoever wrote something that was erased since.
+    pub fn nobody() -> Self {
+        Self::text("")
+    }
+
     /// The id as text, whatever its JSON form.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -110,6 +115,9 @@ impl Serialize for UserId {
 impl<'de> Deserialize<'de> for UserId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
+        if value.as_str() == Some("") {
+            return Ok(Self::nobody());
+        }
         Self::from_json(&value)
             .ok_or_else(|| serde::de::Error::custom("a user id is a string or an integer"))
     }

@@ -4,6 +4,8 @@
 
 mod outside;
 
+mod failure;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,6 +22,8 @@ use crate::outside::OutsideChange;
 use crate::restriction::{Against, Hold, Restriction};
 
 pub use outside::Outside;
+
+pub use failure::{CommitError, StoreError};
 
 /// The log and the state behind it.
 #[async_trait]
@@ -92,8 +96,20 @@ pub trait TenantStore: Send + Sync {
         user: &UserId,
     ) -> Result<Seq, StoreError>;
 
+    /// Messages that a user wrote, got privately, or has in a direct conversation, ascending by id. Looks at a bounded number of messages
+    /// of the tenant, so a page may be empty though more follow: the end is where `next` is `None`.
+    async fn messages_of(
+        &self,
+        user: &UserId,
+        after: Option<Id>,
+    ) -> Result<UserMessages, StoreError>;
+
+    /// How far a user has read, in each conversation.
+    async fn marks_of(&self, user: &UserId) -> Result<Vec<(Conversation, Seq)>, StoreError>;
+
     /// All that is held against anybody of the tenant.
     async fn restrictions(&self) -> Result<Vec<Restriction>, StoreError>;
+
     /// A page of a user's inbox, newest first, and how much of the whole of it is unread.
     async fn inbox(&self, query: &InboxQuery) -> Result<InboxPage, StoreError>;
 
@@ -285,6 +301,23 @@ pub enum Change {
     },
     /// What is to be known about presence after a restart.
     SetPresence(StoredPresence),
+    /// Blank messages for good, with who wrote them: body, mentions, temporary id and key go, the sender is [`Person::erased`]. One that is
+    /// not there is left out.
+    EraseMessages {
+        /// Which.
+        ids: Vec<Id>,
+    },
+    /// Blank records of the log, so that a replay shows nothing of them to anybody: position, seq, kind and room stay, all else goes.
+    EraseRecords {
+        /// Which.
+        positions: Vec<Position>,
+    },
+    /// Forget a user: memberships (removals too), read marks, presence, the inbox, what was remembered of the person, and that rooms are of
+    /// their making.
+    EraseUser {
+        /// Whose.
+        user: UserId,
+    },
     /// Hold somebody back; in the place of an earlier one of the same kind.
     Impose(Restriction),
     /// Let somebody go again.
@@ -312,43 +345,6 @@ pub enum Committed {
     Duplicate {
         /// What was stored then.
         message: Box<Message>,
-    },
-}
-
-/// Why a commit did not happen. Nothing of it is left behind.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommitError {
-    /// A precondition no longer holds.
-    #[error("a precondition no longer holds")]
-    Conflict,
-    /// The key was used before with another body.
-    #[error("the key was used before with another body")]
-    IdempotencyConflict,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// What can go wrong with a store.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// More is queued than the store takes on; nothing was done.
-    #[error("the store has too much queued")]
-    Overloaded,
-    /// No space is left; nothing was done.
-    #[error("no space is left")]
-    Full,
-    /// The store cannot be reached now; whether a commit happened is unknown.
-    #[error("the store is unavailable: {reason}")]
-    Unavailable {
-        /// For the log.
-        reason: String,
-    },
-    /// Something else; whether a commit happened is unknown.
-    #[error("the store failed: {reason}")]
-    Failed {
-        /// For the log.
-        reason: String,
     },
 }
 
@@ -425,6 +421,15 @@ pub struct Notified {
     pub notification: Notification,
     /// Whether this user has read it.
     pub is_read: bool,
+}
+
+/// A page of what a user has to do with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserMessages {
+    /// Ascending by id.
+    pub messages: Vec<Message>,
+    /// What to ask for next; `None`: there is nothing more.
+    pub next: Option<Id>,
 }
 
 /// What the server keeps about one user in one room.
@@ -528,6 +533,20 @@ pub trait Fanout: Send + Sync {
     /// An event at most once. Called under a lock of the tenant's, so that events about one user come in order: it must
     /// not call back into the dispatcher.
     fn volatile(&self, tenant: &TenantKey, event: Volatile);
+
+    /// Records that were published earlier have been blanked in the log: what is kept of it is to be read again.
+    fn rewritten(&self, tenant: &TenantKey) {
+        let _ = tenant;
+    }
+}
+
+/// Why the dispatcher closes sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// What they came with is worth nothing any more.
+    Revoked,
+    /// The team's backend wants it; they may come again.
+    Asked,
 }
 
 /// The sessions of this node, as the dispatcher moves them.
@@ -536,8 +555,8 @@ pub trait Sessions: Send + Sync {
     /// Puts a session into a room of the hub; when it returns, every record above the hub's position reaches the session.
     async fn enter(&self, tenant: &TenantKey, session: &SessionId, room: &RoomKey);
 
-    /// Closes all sessions of a user, or of a token, for good: what they came with is worth nothing any more.
-    async fn close(&self, tenant: &TenantKey, whose: &Against);
+    /// Closes all sessions of a user, or of a token.
+    async fn close(&self, tenant: &TenantKey, whose: &Against, why: Closing);
 
     /// Takes a session out once it has been given every record up to `until`.
     async fn leave(&self, tenant: &TenantKey, session: &SessionId, room: &RoomKey, until: Position);

@@ -45,6 +45,12 @@ fn settled(outcome: Result<Committed, CommitError>) -> Result<(), StoreError> {
     }
 }
 
+/// Messages that a search for one user's looks at before it answers.
+const USER_MESSAGES_SCANNED_MAX: usize = 5_000;
+
+/// Messages of one user in one answer.
+const USER_MESSAGES_MAX: usize = 200;
+
 /// A page of the log; `trimmed` is the newest position that retention has taken from the whole log.
 fn log_page(after: Position, records: Vec<Arc<Record>>, trimmed: Position) -> LogPage {
     let trimmed = match records.first() {

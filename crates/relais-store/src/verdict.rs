@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use relais_core::event::Message;
+use relais_core::event::{Message, Person};
 use relais_core::ids::{Conversation, Id, RoomKey, Timestamp, UserId};
 use relais_core::ports::{
     Change, CommitError, Idempotency, Membership, Precondition, StoreError, Transaction,
@@ -144,6 +144,15 @@ fn unfit(reason: &str) -> CommitError {
     CommitError::Store(StoreError::Failed {
         reason: reason.to_owned(),
     })
+}
+
+/// Blanks a message for good, with who wrote it.
+pub fn erase(message: &mut Message, at: Timestamp) {
+    message.deleted_at.get_or_insert(at);
+    message.body.clear();
+    message.mentions.clear();
+    message.key = None;
+    message.sender = Person::erased();
 }
 
 /// The stamp of an edit. It always differs from that of the edit before, because [`Precondition::MessageUnchanged`]

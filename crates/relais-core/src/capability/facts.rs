@@ -34,6 +34,8 @@
 //! | `Inbox(List)` | `notifications unread hasMore` |
 //! | `Inbox(Read)` | `unread` (of the whole inbox, as it is now) |
 //! | `Ping` | `at` |
+//! | `Personal`: `Export` | `records` (each `type` and, by it, what [`personal`](super::personal) says), `next?` |
+//! | `Personal`: `Erase` | `messages records memberships` (how many of each) |
 //! | `Stats` | `activeConnections totalConnections connectedUsers rooms messagesPerMinute uptimeSeconds` |
 
 use serde_json::{Value, json};
@@ -169,6 +171,8 @@ fn recipient(message: &Message) -> Option<&UserId> {
     match &message.conversation {
         Conversation::Room(_) => message.recipient.as_ref(),
         Conversation::Direct(one, other) if *one == message.sender.id => Some(other),
-        Conversation::Direct(one, _) => Some(one),
+        Conversation::Direct(one, other) if *other == message.sender.id => Some(one),
+        // Erased, with who wrote it.
+        Conversation::Direct(..) => None,
     }
 }

@@ -7,6 +7,7 @@ pub mod facts;
 pub mod message;
 pub mod moderation;
 pub mod notify;
+pub mod personal;
 pub mod presence;
 pub mod relay;
 pub mod room;

@@ -17,6 +17,7 @@ mod following;
 mod inboxes;
 mod messages;
 mod moderation;
+mod personal;
 mod presences;
 mod relays;
 mod rooms;
@@ -171,6 +172,7 @@ impl Dispatcher {
                 self.lift(&tenant, &invocation, (&against, hold)).await
             }
             Command::Inbox(asked) => self.inbox(&tenant, &invocation, asked).await,
+            Command::Personal(asked) => self.personal(&tenant, &invocation, asked).await,
             Command::Stats => Ok(tenant.stats(invocation.now.monotonic).facts()),
             Command::Ping => Ok(facts::pong(invocation.now.wall)),
             Command::Unavailable { operation, .. } => {

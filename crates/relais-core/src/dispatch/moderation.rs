@@ -8,6 +8,7 @@ use crate::command::{Actor, Command, Identity, Invocation};
 use crate::error::Error;
 use crate::event::Facts;
 use crate::ids::{Moment, TenantKey, Timestamp};
+use crate::ports::Closing;
 use crate::restriction::{Against, Hold};
 
 impl Dispatcher {
@@ -32,7 +33,10 @@ impl Dispatcher {
         // First it counts, then those who are there are shown out: whoever connects in between is refused.
         write(&tenant.restrictions).impose(restriction);
         if hold == Hold::Revoked {
-            self.ports.sessions.close(&tenant.key, against).await;
+            self.ports
+                .sessions
+                .close(&tenant.key, against, Closing::Revoked)
+                .await;
         }
         Ok(settled.reply)
     }

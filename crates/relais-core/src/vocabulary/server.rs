@@ -161,6 +161,10 @@ impl ServerEvents {
     }
 
     pub(super) fn render_record(&self, rooms: &Rooms, record: &Record) -> WireEvents {
+        // For nobody, or erased since: there is nothing to write.
+        if record.audience.to.is_empty() {
+            return WireEvents::new();
+        }
         let view = View::of_record(rooms, record);
         self.render(&record.event, &view, Some(&record.audience))
     }

@@ -94,6 +94,13 @@ impl Pages {
         held.bytes = held.pages.values().map(|kept| kept.bytes).sum();
     }
 
+    /// Lets go of everything of one log.
+    pub fn forget(&self, scope: Scope) {
+        let mut held = self.held();
+        held.pages.retain(|(other, _), _| *other != scope);
+        held.bytes = held.pages.values().map(|kept| kept.bytes).sum();
+    }
+
     fn page(&self, scope: Scope, number: u64) -> Arc<Page> {
         let mut held = self.held();
         let kept = held.pages.entry((scope, number)).or_insert_with(|| Kept {

@@ -9,7 +9,7 @@ use relais_core::ids::{
 };
 use relais_core::ports::{
     self, CommitError, Committed, Fanout, Head, Interval, Member, Membership, MessageQuery, Store,
-    StoredPresence, TenantStore, Transaction,
+    StoredPresence, TenantStore, Transaction, UserMessages,
 };
 use relais_core::vocabulary::App;
 use relais_store::memory::MemoryStore;
@@ -116,6 +116,18 @@ impl TenantStore for CountingTenant {
 
     async fn read_mark(&self, conversation: &Conversation, user: &UserId) -> Answer<Seq> {
         self.inner.read_mark(conversation, user).await
+    }
+
+    async fn messages_of(
+        &self,
+        user: &UserId,
+        after: Option<Id>,
+    ) -> Result<UserMessages, StoreError> {
+        self.inner.messages_of(user, after).await
+    }
+
+    async fn marks_of(&self, user: &UserId) -> Result<Vec<(Conversation, Seq)>, StoreError> {
+        self.inner.marks_of(user).await
     }
 
     async fn restrictions(&self) -> Answer<Vec<relais_core::restriction::Restriction>> {

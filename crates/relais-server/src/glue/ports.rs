@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use relais_core::error::Code;
 use relais_core::event::{Record, Volatile};
 use relais_core::ids::{Position, RoomKey, SessionId, TenantKey};
-use relais_core::ports::{Fanout, Sessions};
+use relais_core::ports::{Closing, Fanout, Sessions};
 use relais_core::restriction::Against;
 use relais_engine::{CloseCode, EngineHandle, Scope, Sid};
 
@@ -57,6 +57,10 @@ impl Fanout for Hub {
         };
         engine.publish(publication::volatile(&tenant, event));
     }
+
+    fn rewritten(&self, tenant: &TenantKey) {
+        self.scopes.forget_pages(tenant);
+    }
 }
 
 #[async_trait]
@@ -71,16 +75,17 @@ impl Sessions for Hub {
         }
     }
 
-    async fn close(&self, tenant: &TenantKey, whose: &Against) {
+    async fn close(&self, tenant: &TenantKey, whose: &Against, why: Closing) {
         if let Some((engine, scope)) = self.target(tenant) {
             let room = match whose {
                 Against::User(user) => rooms::user(user),
                 Against::Token(id) => rooms::token(id),
             };
-            let reason = Code::TokenInvalid.row().name;
-            engine
-                .close_sessions(scope, &room, CloseCode::POLICY, reason)
-                .await;
+            let (code, reason) = match why {
+                Closing::Revoked => (CloseCode::POLICY, Code::TokenInvalid.row().name),
+                Closing::Asked => (CloseCode::NORMAL, "DISCONNECTED"),
+            };
+            engine.close_sessions(scope, &room, code, reason).await;
         }
     }
 

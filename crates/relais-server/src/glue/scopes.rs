@@ -126,6 +126,13 @@ impl Scopes {
         Ok(tenant)
     }
 
+    /// The log of a tenant was rewritten: its pages are read again.
+    pub fn forget_pages(&self, tenant: &TenantKey) {
+        if let Some(tenant) = self.find(tenant) {
+            self.pages.forget(tenant.scope);
+        }
+    }
+
     /// Lets go of pages that nobody reads and of tenants that nobody uses. To be called every few seconds.
     pub fn tidy(&self) {
         self.pages.tidy(Instant::now());

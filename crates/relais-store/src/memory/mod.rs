@@ -4,6 +4,7 @@
 //! records go to the `Fanout` before the lock is let go, so their order there is the order of commits. It keeps
 //! every promise of the port except that nothing survives the process, and it is never full.
 
+mod erase;
 mod inbox;
 mod outside;
 mod read;
@@ -20,7 +21,7 @@ use relais_core::ids::{
 use relais_core::ports::{
     CommitError, Committed, Fanout, Head, InboxPage, InboxQuery, Interval, LogPage, Member,
     Membership, MessagePage, MessageQuery, Notified, RoomPerson, RoomState, Store, StoreError,
-    StoredPresence, TenantStore, Transaction,
+    StoredPresence, TenantStore, Transaction, UserMessages,
 };
 
 use relais_core::restriction::Restriction;
@@ -200,6 +201,18 @@ impl TenantStore for MemoryTenant {
 
     async fn presence(&self, user: &UserId) -> Result<Option<StoredPresence>, StoreError> {
         Ok(self.held().presence(user))
+    }
+
+    async fn messages_of(
+        &self,
+        user: &UserId,
+        after: Option<Id>,
+    ) -> Result<UserMessages, StoreError> {
+        Ok(self.held().messages_of(user, after))
+    }
+
+    async fn marks_of(&self, user: &UserId) -> Result<Vec<(Conversation, Seq)>, StoreError> {
+        Ok(self.held().marks_of(user))
     }
 
     async fn restrictions(&self) -> Result<Vec<Restriction>, StoreError> {

@@ -32,7 +32,7 @@ pub(super) struct State {
     pub(super) trimmed: HashMap<Option<RoomKey>, Position>,
     pub(super) messages: HashMap<Id, Message>,
     pub(super) conversations: HashMap<Conversation, Thread>,
-    keys: HashMap<Key, ([u8; 32], Id)>,
+    pub(super) keys: HashMap<Key, ([u8; 32], Id)>,
     /// In the order in which they were added.
     pub(super) members: HashMap<RoomKey, Vec<Member>>,
     pub(super) removed: HashMap<RoomKey, Vec<UserId>>,
@@ -248,6 +248,9 @@ impl State {
             Change::SetPresence(presence) => {
                 self.presences.insert(presence.person.id.clone(), presence);
             }
+            Change::EraseMessages { ids } => self.erase_messages(&ids, at),
+            Change::EraseRecords { positions } => self.erase_records(&positions),
+            Change::EraseUser { user } => self.erase_user(&user),
             Change::Impose(restriction) => {
                 let key = (restriction.against.clone(), restriction.hold);
                 self.restrictions.insert(key, restriction);

@@ -17,6 +17,7 @@ use relais_core::restriction::Restriction;
 use rusqlite::{Connection, Params};
 use serde::Serialize;
 
+use super::erase;
 use super::fault::{failed, store_error};
 use super::heads::{Place, Places, TenantLog};
 use super::inbox;
@@ -350,6 +351,13 @@ impl Write<'_> {
                     ),
                 )
             }
+            Change::EraseMessages { ids } => {
+                erase::messages(self.connection, self.tenant, ids, self.at)
+            }
+            Change::EraseRecords { positions } => {
+                erase::records(self.connection, self.tenant, positions)
+            }
+            Change::EraseUser { user } => erase::user(self.connection, self.tenant, user),
             Change::Impose(restriction) => self.impose(restriction),
             Change::Lift { against, hold } => self.run(
                 "DELETE FROM restrictions WHERE tenant = ?1 AND subject = ?2 AND hold = ?3",
@@ -480,7 +488,7 @@ fn numeric(user: &UserId) -> bool {
 }
 
 /// A row that was read while writing and could not be understood.
-fn broken(error: StoreError) -> rusqlite::Error {
+pub(super) fn broken(error: StoreError) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 

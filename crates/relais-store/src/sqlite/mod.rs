@@ -7,6 +7,7 @@
 mod batch;
 mod checkpoint;
 mod door;
+mod erase;
 mod fault;
 mod heads;
 mod inbox;

@@ -10,9 +10,11 @@ use relais_core::ids::{
 };
 use relais_core::ports::{
     Interval, Member, Membership, MessagePage, MessageQuery, StoreError, StoredPresence,
+    UserMessages,
 };
 use relais_core::restriction::Restriction;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
+use uuid::Uuid;
 
 use super::fault::{failed, store_error};
 use super::heads::{Place, find};
@@ -190,6 +192,57 @@ pub(super) fn last_seq(
         rows::integer(row, 0)
     })?;
     Ok(Seq(seq.unwrap_or_default() as u64))
+}
+
+/// Messages that a user has to do with, among the next ones of the tenant.
+pub(super) fn messages_of(
+    connection: &Connection,
+    tenant: i64,
+    user: &UserId,
+    after: Option<Id>,
+) -> Result<UserMessages, StoreError> {
+    let sql = "SELECT messages.seq, messages.position, messages.data, messages.id,
+                      sender = ?2 OR recipient IS ?2 OR (class = 2 AND (a = ?2 OR b = ?2))
+               FROM messages JOIN places ON places.id = messages.place
+               WHERE messages.tenant = ?1 AND messages.id > ?3 ORDER BY messages.id LIMIT ?4";
+    let sqlite = |error: rusqlite::Error| store_error(&error);
+    let after: &[u8] = after.as_ref().map_or(&[], |id| id.0.as_bytes());
+    let limit = crate::USER_MESSAGES_SCANNED_MAX;
+    let mut statement = connection.prepare_cached(sql).map_err(sqlite)?;
+    let params = (tenant, user.as_str(), after, limit as i64);
+    let mut rows = statement.query(params).map_err(sqlite)?;
+    let (mut messages, mut scanned, mut next) = (Vec::new(), 0, None);
+    while let Some(row) = rows.next().map_err(sqlite)? {
+        scanned += 1;
+        if row.get(4).map_err(sqlite)? {
+            messages.push(rows::message(row)?);
+        }
+        if scanned == limit || messages.len() == crate::USER_MESSAGES_MAX {
+            let id: Vec<u8> = row.get(3).map_err(sqlite)?;
+            let id = Uuid::from_slice(&id).map_err(|error| failed(error.to_string()))?;
+            next = Some(Id(id));
+            break;
+        }
+    }
+    Ok(UserMessages { messages, next })
+}
+
+/// How far a user has read, everywhere.
+pub(super) fn marks_of(
+    connection: &Connection,
+    tenant: i64,
+    user: &UserId,
+) -> Result<Vec<(Conversation, Seq)>, StoreError> {
+    let sql = "SELECT class, a, b, seq FROM places JOIN marks ON marks.place = places.id
+               WHERE tenant = ?1 AND marks.user = ?2 ORDER BY class, a, b";
+    all(connection, sql, (tenant, user.as_str()), |row| {
+        let room = room(row, 1)?;
+        let conversation = match rows::integer(row, 0)? {
+            2 => Conversation::Direct(UserId::text(room.kind), UserId::text(room.id)),
+            _ => Conversation::Room(room),
+        };
+        Ok((conversation, Seq(rows::integer(row, 3)? as u64)))
+    })
 }
 
 /// What is kept about a user in a room.

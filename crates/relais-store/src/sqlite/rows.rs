@@ -81,6 +81,20 @@ struct RecordIn {
     audience: Audience,
 }
 
+/// A record's text without anything of what happened: only where, and which seq it took.
+pub(super) fn blank_record(text: &str) -> Result<String, StoreError> {
+    let data: RecordIn = parse(text)?;
+    json(&RecordOut {
+        room: &data.room,
+        actor: &None,
+        session: &None,
+        target: &None,
+        seq_of: &data.seq_of,
+        body: &Facts::new(),
+        audience: &Audience::default(),
+    })
+}
+
 #[derive(Serialize)]
 struct PresenceOut<'a> {
     person: &'a Person,

@@ -10,7 +10,7 @@ use relais_core::ids::{Conversation, Id, Position, RoomKey, Seq, SessionId, Time
 use relais_core::ports::{
     CommitError, Committed, Head, InboxPage, InboxQuery, Interval, LogPage, Member, Membership,
     MessagePage, MessageQuery, Notified, RoomPerson, RoomState, StoreError, StoredPresence,
-    TenantStore, Transaction,
+    TenantStore, Transaction, UserMessages,
 };
 use relais_core::restriction::Restriction;
 use rusqlite::Connection;
@@ -230,6 +230,22 @@ impl TenantStore for SqliteTenant {
     async fn presence(&self, user: &UserId) -> Result<Option<StoredPresence>, StoreError> {
         let user = user.clone();
         self.ask(move |connection, tenant| query::presence(connection, tenant, &user))
+            .await
+    }
+
+    async fn messages_of(
+        &self,
+        user: &UserId,
+        after: Option<Id>,
+    ) -> Result<UserMessages, StoreError> {
+        let user = user.clone();
+        self.ask(move |connection, tenant| query::messages_of(connection, tenant, &user, after))
+            .await
+    }
+
+    async fn marks_of(&self, user: &UserId) -> Result<Vec<(Conversation, Seq)>, StoreError> {
+        let user = user.clone();
+        self.ask(move |connection, tenant| query::marks_of(connection, tenant, &user))
             .await
     }
 

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use relais_core::event::Record;
 use relais_core::ids::{Position, TenantKey};
-use relais_core::ports::{CommitError, Committed, Fanout, StoreError};
+use relais_core::ports::{Change, CommitError, Committed, Fanout, StoreError, Transaction};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, warn};
@@ -284,6 +284,9 @@ impl Writer {
             let answer = outcome.map(|applied| {
                 let sizes = prepared.records.iter().map(String::len);
                 let sizes: Vec<_> = sizes.collect();
+                if rewrites_log(&prepared.transaction) {
+                    self.shared.recents.end(tenant.id);
+                }
                 let answer = committed(&tenant, prepared.transaction, applied);
                 if let Committed::Applied { records, .. } = &answer {
                     news.add(&tenant, records.iter().cloned().zip(sizes));
@@ -465,6 +468,12 @@ impl Writer {
 }
 
 /// Answers transactions that failed for this reason.
+/// Whether records that memory may hold are no longer what the log says.
+fn rewrites_log(transaction: &Transaction) -> bool {
+    let mut changes = transaction.changes.iter();
+    changes.any(|change| matches!(change, Change::EraseRecords { .. }))
+}
+
 fn refuse(commits: Vec<Commit>, error: &StoreError) {
     for commit in commits {
         let _ = commit.reply.send(Err(error.clone().into()));

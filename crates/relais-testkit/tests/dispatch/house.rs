@@ -2,6 +2,8 @@
 //!
 //! The store can be made to refuse, to change something right before a commit, or to keep a commit waiting.
 
+mod hooked;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,6 +24,7 @@ use relais_core::restriction::{Against, Restriction};
 use relais_store::memory::MemoryStore;
 use serde_json::Value;
 
+use hooked::HookedTenant;
 pub use roster::{Arrival, Contacts, Departure};
 
 /// What went out, in order.
@@ -60,7 +63,7 @@ impl Sessions for Hub {
         let mut rooms = self.rooms.lock().unwrap();
         rooms.insert((session.clone(), room.clone()));
     }
-    async fn close(&self, _: &TenantKey, whose: &Against) {
+    async fn close(&self, _: &TenantKey, whose: &Against, _: Closing) {
         self.closed.lock().unwrap().push(whose.clone());
     }
     async fn leave(&self, _: &TenantKey, session: &SessionId, room: &RoomKey, until: Position) {
@@ -132,11 +135,6 @@ pub struct Faults {
     pub stuck: AtomicBool,
 }
 
-struct HookedTenant {
-    inner: Arc<dyn TenantStore>,
-    faults: Arc<Faults>,
-}
-
 #[async_trait]
 impl Store for Hooked {
     async fn tenant(&self, key: &TenantKey) -> Result<Arc<dyn TenantStore>, StoreError> {
@@ -146,89 +144,6 @@ impl Store for Hooked {
     }
     async fn check(&self) -> Result<(), StoreError> {
         Ok(())
-    }
-}
-
-#[async_trait]
-impl TenantStore for HookedTenant {
-    fn head(&self) -> Head {
-        self.inner.head()
-    }
-    async fn commit(&self, transaction: Transaction) -> Result<Committed, CommitError> {
-        self.faults.commits.fetch_add(1, Ordering::SeqCst);
-        if self.faults.stuck.load(Ordering::SeqCst) {
-            std::future::pending::<()>().await;
-        }
-        let before = self.faults.before.lock().unwrap().pop_front();
-        if let Some(before) = before {
-            self.inner.commit(before).await?;
-        }
-        let refusal = self.faults.refusals.lock().unwrap().pop_front();
-        match refusal {
-            Some(refusal) => Err(refusal),
-            None => self.inner.commit(transaction).await,
-        }
-    }
-    async fn log(&self, after: Position, limit: u32) -> Result<LogPage, StoreError> {
-        self.inner.log(after, limit).await
-    }
-    async fn trimmed(&self, rooms: &[RoomKey]) -> Result<Position, StoreError> {
-        self.inner.trimmed(rooms).await
-    }
-    async fn messages(&self, query: &MessageQuery) -> Result<MessagePage, StoreError> {
-        self.inner.messages(query).await
-    }
-    async fn message(&self, id: Id) -> Result<Option<Message>, StoreError> {
-        self.inner.message(id).await
-    }
-    async fn last_seq(&self, conversation: &Conversation) -> Result<Seq, StoreError> {
-        self.inner.last_seq(conversation).await
-    }
-    async fn membership(&self, room: &RoomKey, user: &UserId) -> Result<Membership, StoreError> {
-        self.faults.memberships.fetch_add(1, Ordering::SeqCst);
-        self.inner.membership(room, user).await
-    }
-    async fn members(&self, room: &RoomKey) -> Result<Vec<Member>, StoreError> {
-        self.inner.members(room).await
-    }
-    async fn rooms_of(&self, user: &UserId) -> Result<Vec<RoomKey>, StoreError> {
-        self.inner.rooms_of(user).await
-    }
-    async fn rooms(
-        &self,
-        user: Option<&UserId>,
-        rooms: &[RoomKey],
-    ) -> Result<Vec<RoomState>, StoreError> {
-        self.inner.rooms(user, rooms).await
-    }
-    async fn people(&self, room: &RoomKey) -> Result<Vec<RoomPerson>, StoreError> {
-        self.faults.people.fetch_add(1, Ordering::SeqCst);
-        self.inner.people(room).await
-    }
-    async fn person(&self, user: &UserId) -> Result<Option<Person>, StoreError> {
-        self.inner.person(user).await
-    }
-    async fn session_rooms(&self, session: &SessionId) -> Result<Vec<Interval>, StoreError> {
-        self.inner.session_rooms(session).await
-    }
-    async fn read_mark(&self, place: &Conversation, user: &UserId) -> Result<Seq, StoreError> {
-        self.inner.read_mark(place, user).await
-    }
-    async fn restrictions(&self) -> Result<Vec<Restriction>, StoreError> {
-        self.inner.restrictions().await
-    }
-
-    async fn inbox(&self, query: &InboxQuery) -> Result<InboxPage, StoreError> {
-        self.inner.inbox(query).await
-    }
-    async fn notification(&self, user: &UserId, id: Id) -> Result<Option<Notified>, StoreError> {
-        self.inner.notification(user, id).await
-    }
-    async fn unread_notifications(&self, user: &UserId) -> Result<u64, StoreError> {
-        self.inner.unread_notifications(user).await
-    }
-    async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError> {
-        self.inner.presences(since).await
     }
 }
 

@@ -9,6 +9,7 @@ mod inboxes;
 
 mod messages;
 mod moderation;
+mod personal;
 mod presence;
 mod relays;
 mod resume;

@@ -275,6 +275,21 @@ impl Roster {
         (sessions, told)
     }
 
+    /// A user goes with all devices and cannot come back to any of their sessions; what waits to be stored about the user is dropped.
+    pub fn forget(&mut self, user: &UserId, now: Moment) -> Vec<Transition> {
+        let places = self.users.get(user).map(|entry| entry.places.clone());
+        let mut told = Vec::new();
+        for place in places.unwrap_or_default() {
+            told.extend(self.remove_device(&place, now));
+            if let Some(session) = place.session() {
+                self.past.end(session.clone());
+            }
+        }
+        self.unsaved.remove(user);
+        self.past.record(&told);
+        told
+    }
+
     /// Sets the status of one session's device, or of all devices of the user. `None` comes out where there is none.
     pub fn set_status(
         &mut self,

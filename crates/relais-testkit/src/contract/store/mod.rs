@@ -5,6 +5,7 @@
 //! whatever comes.
 
 pub mod durable;
+pub mod erasure;
 pub mod history;
 pub mod idempotency;
 pub mod inbox;
@@ -207,6 +208,10 @@ macro_rules! store_contract {
             state: several_messages_of_one_transaction_take_their_own_seqs,
             state: read_marks_never_go_back,
             state: presence_is_found_while_online_or_changed_since,
+            erasure: what_a_user_has_to_do_with_is_found_page_by_page,
+            erasure: an_erased_message_is_blank_and_nobody_s_and_its_key_is_free,
+            erasure: an_erased_record_keeps_its_place_and_nothing_else,
+            erasure: an_erased_user_is_forgotten_in_this_tenant_and_others_are_not,
             history: pages_go_both_ways_by_seq_and_oldest_first,
             history: the_newest_page_comes_without_bounds,
             history: both_bounds_give_what_lies_between,

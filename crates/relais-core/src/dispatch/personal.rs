@@ -1,0 +1,180 @@
+//! What is stored about one user, through the door: exported page by page, erased piece by piece.
+//!
+//! An erasure is many small transactions, so that nobody else waits for it. Done again it does what is left: it ends where nothing of the
+//! user is found any more.
+
+use super::Dispatcher;
+use super::settle::{store_error, too_many_conflicts};
+use super::tenant::{Tenant, read, write};
+use crate::capability::personal::{self, Stored};
+use crate::capability::{message, presence};
+use crate::command::{ExportMark, Invocation, PersonalCommand};
+use crate::error::Error;
+use crate::event::Facts;
+use crate::ids::{Moment, Position, UserId};
+use crate::ports::{Change, Closing, CommitError, InboxQuery, Notified, Transaction};
+use crate::restriction::Against;
+
+/// Records that are read at once.
+const LOG_PAGE: u32 = 1_000;
+
+impl Dispatcher {
+    pub(super) async fn personal(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        asked: PersonalCommand,
+    ) -> Result<Facts, Error> {
+        personal::may(invocation)?;
+        match asked {
+            PersonalCommand::Disconnect { whose } => {
+                let sessions = &self.ports.sessions;
+                sessions.close(&tenant.key, &whose, Closing::Asked).await;
+                Ok(Facts::new())
+            }
+            PersonalCommand::Export { user, after } => {
+                self.export_user(tenant, &user, after, invocation.now).await
+            }
+            PersonalCommand::Erase { user } => self.erase_user(tenant, &user, invocation.now).await,
+        }
+    }
+
+    async fn export_user(
+        &self,
+        tenant: &Tenant,
+        user: &UserId,
+        after: Option<ExportMark>,
+        now: Moment,
+    ) -> Result<Facts, Error> {
+        let store = &tenant.store;
+        let after = match after {
+            Some(ExportMark::State) => None,
+            Some(ExportMark::Message(id)) => Some(id),
+            None => {
+                let stored = self.stored_of(tenant, user, now).await?;
+                return Ok(personal::state(user, stored));
+            }
+        };
+        let found = store.messages_of(user, after).await.map_err(store_error)?;
+        Ok(personal::messages(&found))
+    }
+
+    async fn stored_of(
+        &self,
+        tenant: &Tenant,
+        user: &UserId,
+        now: Moment,
+    ) -> Result<Stored, Error> {
+        let (shown, unsaved) = {
+            let roster = read(&tenant.roster);
+            (roster.user(user), roster.unsaved(user))
+        };
+        let store = &tenant.store;
+        let stored = store.presence(user).await.map_err(store_error)?.or(unsaved);
+        let is_known = shown.is_some() || stored.is_some();
+        Ok(Stored {
+            person: store.person(user).await.map_err(store_error)?,
+            presence: is_known.then(|| presence::one(user, shown, stored, now.wall)),
+            rooms: store.rooms_of(user).await.map_err(store_error)?,
+            marks: store.marks_of(user).await.map_err(store_error)?,
+            inbox: inbox_of(tenant, user).await?,
+            restrictions: store.restrictions().await.map_err(store_error)?,
+        })
+    }
+
+    async fn erase_user(
+        &self,
+        tenant: &Tenant,
+        user: &UserId,
+        now: Moment,
+    ) -> Result<Facts, Error> {
+        let whose = Against::User(user.clone());
+        let sessions = &self.ports.sessions;
+        sessions.close(&tenant.key, &whose, Closing::Asked).await;
+        {
+            let mut roster = write(&tenant.roster);
+            let told = roster.forget(user, now);
+            tenant.tell(&self.ports, &told);
+        }
+        let rooms = tenant.store.rooms_of(user).await.map_err(store_error)?;
+        for room in &rooms {
+            tenant.publish(&self.ports, personal::left(room, user), now.wall);
+        }
+        let messages = erase_messages(tenant, user, now).await?;
+        let records = erase_records(tenant, user, now).await?;
+        let rest = Change::EraseUser { user: user.clone() };
+        apply(tenant, rest, now).await?;
+        self.ports.fanout.rewritten(&tenant.key);
+        Ok(personal::erased(messages, records, rooms.len()))
+    }
+}
+
+async fn inbox_of(tenant: &Tenant, user: &UserId) -> Result<Vec<Notified>, Error> {
+    let (mut inbox, mut before) = (Vec::new(), None);
+    loop {
+        let query = InboxQuery {
+            user: user.clone(),
+            before,
+            limit: message::PAGE_MAX,
+        };
+        let page = tenant.store.inbox(&query).await.map_err(store_error)?;
+        inbox.extend(page.notifications);
+        before = inbox.last().map(|last: &Notified| last.notification.id);
+        if !page.has_more {
+            return Ok(inbox);
+        }
+    }
+}
+
+async fn erase_messages(tenant: &Tenant, user: &UserId, now: Moment) -> Result<usize, Error> {
+    let (mut after, mut erased) = (None, 0);
+    loop {
+        let found = tenant.store.messages_of(user, after).await;
+        let found = found.map_err(store_error)?;
+        let written = found.messages.iter();
+        let written = written.filter(|message| personal::wrote(message, user));
+        let ids: Vec<_> = written.map(|message| message.id).collect();
+        if !ids.is_empty() {
+            erased += ids.len();
+            apply(tenant, Change::EraseMessages { ids }, now).await?;
+        }
+        match found.next {
+            None => return Ok(erased),
+            next => after = next,
+        }
+    }
+}
+
+/// What the log still holds of a user up to now.
+async fn erase_records(tenant: &Tenant, user: &UserId, now: Moment) -> Result<usize, Error> {
+    let head = tenant.store.head().position;
+    let (mut after, mut erased) = (Position(0), 0);
+    while after < head {
+        let page = tenant.store.log(after, LOG_PAGE).await;
+        let records = page.map_err(store_error)?.records;
+        let Some(last) = records.last() else { break };
+        after = last.position;
+        let theirs = records
+            .iter()
+            .filter(|record| personal::is_of(record, user));
+        let positions: Vec<_> = theirs.map(|record| record.position).collect();
+        if !positions.is_empty() {
+            erased += positions.len();
+            apply(tenant, Change::EraseRecords { positions }, now).await?;
+        }
+    }
+    Ok(erased)
+}
+
+async fn apply(tenant: &Tenant, change: Change, now: Moment) -> Result<(), Error> {
+    let transaction = Transaction {
+        at: now.wall,
+        changes: vec![change],
+        ..Transaction::default()
+    };
+    match tenant.store.commit(transaction).await {
+        Ok(_) => Ok(()),
+        Err(CommitError::Store(error)) => Err(store_error(error)),
+        Err(CommitError::Conflict | CommitError::IdempotencyConflict) => Err(too_many_conflicts()),
+    }
+}
