@@ -55,6 +55,14 @@ pub trait Service: Send + Sync + Sized + 'static {
     /// An event of a client. Decides only: whatever has an effect belongs in the returned future, which may have to wait its turn.
     fn event(self: &Arc<Self>, socket: &Socket<Self>, event: Event<'_>) -> Flow;
 
+    /// An event for which there is no room: more of the session's events wait than [`crate::Settings::held_max`], and that has lasted
+    /// longer than [`crate::Settings::gate_closed_max`]. It has no effect; the reply leaves at once, before those of events that wait.
+    /// By default there is none, and the client does not know.
+    fn overloaded(self: &Arc<Self>, socket: &Socket<Self>, event: Event<'_>) -> Option<Reply> {
+        let _ = (socket, event);
+        None
+    }
+
     /// The session is gone from this connection; told once for each `connected`.
     fn disconnected(self: &Arc<Self>, socket: &Socket<Self>, reason: Reason) {
         let _ = (socket, reason);
@@ -246,12 +254,16 @@ impl Reply {
     }
 }
 
-/// What becomes of an event. Acks leave in the order of their events; a reply to an event that wants no ack is dropped.
+/// What becomes of an event. Acks leave in the order of their events, refusals ([`Flow::Refused`], [`Service::overloaded`]) excepted; a
+/// reply to an event that wants no ack is dropped.
 pub enum Flow {
     /// Nothing more, and no ack.
     Done,
     /// Handled; the ack goes out in its turn.
     Reply(Reply),
+    /// Nothing of it was done. The reply leaves at once and takes no place among what waits, so that refusing costs little when there is
+    /// much to refuse.
+    Refused(Reply),
     /// Polled once at once, which submits it, and then beside others: at most [`crate::Settings::pipeline_max`] in flight.
     Pipelined(LocalFuture<Option<Reply>>),
     /// Waits for everything before it, and holds everything behind it.

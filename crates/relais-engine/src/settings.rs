@@ -51,6 +51,9 @@ pub struct Settings {
     pub pipeline_max: usize,
     /// Most events of one session held behind a barrier before reading stops. Default 64.
     pub held_max: usize,
+    /// How long such a session may keep its connection from being read, heartbeats included. Default 1 s; then [`crate::Service::overloaded`]
+    /// answers what cannot be held, until nothing is held any more.
+    pub gate_closed_max: Duration,
     /// Most server-to-client acks awaited from one session. Default 256.
     pub acks_max: usize,
     /// Token bucket for control frames and packets (ping, pong, noop) of one connection: this many a second, twice that at once. Default 20.
@@ -99,6 +102,7 @@ impl Default for Settings {
             name_bytes_max: 255,
             pipeline_max: 64,
             held_max: 64,
+            gate_closed_max: Duration::from_secs(1),
             acks_max: 256,
             control_per_second: 20,
             inbox_max: 4096,

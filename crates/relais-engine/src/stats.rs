@@ -33,6 +33,8 @@ counters! {
     resumed_total,
     /// Events received from clients.
     events_in_total,
+    /// Of these, those refused because too many of their session waited already.
+    overloaded_total,
     /// Events delivered to sessions by the hub and by replay.
     events_out_total,
     /// Bytes written to WebSockets and polls.

@@ -91,6 +91,7 @@ async fn a_barrier_behind_a_command_runs_when_that_is_done_though_nothing_else_h
 async fn behind_a_barrier_reading_stops_and_nothing_is_lost() {
     let mut small = settings(1);
     small.held_max = 4;
+    small.gate_closed_max = Duration::from_secs(3600);
     let server = Server::start(small).await;
     let (mut client, _) = Client::connect(server.address, "{}").await;
     client.send(r#"42["barrier","gate"]"#).await;
@@ -129,11 +130,57 @@ async fn behind_a_barrier_reading_stops_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn a_session_that_stays_full_is_read_on_and_refused_what_it_cannot_hold() {
+    let mut small = settings(1);
+    small.held_max = 4;
+    small.gate_closed_max = Duration::from_millis(50);
+    let server = Server::start(small).await;
+    let (mut client, _) = Client::connect(server.address, "{}").await;
+    client.send(r#"420["barrier","gate"]"#).await;
+    for id in 1..=6 {
+        client.send(&format!(r#"42{id}["now","n{id}"]"#)).await;
+    }
+    // One at work, four held: the others are refused, before the answers of those that wait.
+    for id in [5, 6] {
+        assert_eq!(client.text().await, format!(r#"43{id}["overloaded"]"#));
+    }
+    assert_eq!(server.engine.stats().overloaded_total, 2);
+    server.service.release("gate");
+    assert_eq!(client.text().await, r#"430["gate"]"#);
+    for id in 1..=4 {
+        assert_eq!(client.text().await, format!(r#"43{id}["n{id}"]"#));
+    }
+    client.send(r#"427["now","n7"]"#).await;
+    assert_eq!(client.text().await, r#"437["n7"]"#);
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_at_once_and_takes_no_place_among_what_waits() {
+    let mut small = settings(1);
+    small.pipeline_max = 2;
+    let server = Server::start(small).await;
+    let (mut client, _) = Client::connect(server.address, "{}").await;
+    client.send(r#"420["pipe","a"]"#).await;
+    for id in 1..=5 {
+        client.send(&format!(r#"42{id}["refuse"]"#)).await;
+        assert_eq!(client.text().await, format!(r#"43{id}["refused"]"#));
+    }
+    client.send(r#"426["pipe","b"]"#).await;
+    server.service.noted("begin b").await;
+    server.service.release("b");
+    server.service.release("a");
+    for ack in [r#"430["a"]"#, r#"436["b"]"#] {
+        assert_eq!(client.text().await, ack);
+    }
+}
+
+#[tokio::test]
 async fn a_client_whose_own_commands_hold_up_the_reading_does_not_miss_its_heartbeat() {
     let mut small = settings(1);
     small.held_max = 1;
     small.ping_interval = Duration::from_millis(100);
     small.ping_timeout = Duration::from_millis(100);
+    small.gate_closed_max = Duration::from_secs(3600);
     let server = Server::start(small).await;
     let (mut client, _) = Client::connect(server.address, "{}").await;
     client.send(r#"420["barrier","gate"]"#).await;
@@ -148,6 +195,23 @@ async fn a_client_whose_own_commands_hold_up_the_reading_does_not_miss_its_heart
     assert_eq!(client.text().await, r#"430["gate"]"#);
     assert_eq!(client.text().await, r#"431["held"]"#);
     assert_eq!(server.engine.stats().heartbeats_missed_total, 0);
+}
+
+#[tokio::test]
+async fn a_command_that_was_begun_is_seen_through_when_its_session_is_ended() {
+    let server = Server::start(settings(1)).await;
+    let (mut client, _) = Client::connect(server.address, "{}").await;
+    client.send(r#"42["pipe","begun"]"#).await;
+    client.send(r#"42["barrier","waits"]"#).await;
+    server.service.noted("begin begun").await;
+    // A breach of the protocol: the session is ended at once.
+    client.send("9").await;
+    server.service.noted("disconnected").await;
+    server.service.release("waits");
+    server.service.release("begun");
+    server.service.noted("end begun").await;
+    let journal = server.service.journal();
+    assert!(!journal.iter().any(|line| line == "begin waits"));
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! One session's commands in flight: events are handled in the order sent, and their acks leave in that order.
 //!
 //! A pipelined command runs beside others, at most `pipeline_max` of them; a barrier waits for all before it and holds all behind
-//! it. What is held is bounded too: then the connection's gate closes, and nothing more is read.
+//! it. What is held is bounded too: then the connection's gate closes, and nothing more is read. That lasts for a short while only, because
+//! behind the events wait heartbeats: a session that stays full is overloaded, and what it cannot hold is refused at once by the service.
+//!
+//! Commands that were begun are seen through when their session ends; what was not begun is forgotten.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -11,13 +14,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::Session;
 use crate::ack_id::AckId;
 use crate::delivery::Form;
 use crate::frame;
-use crate::panics::guard;
+use crate::panics::{Guarded, guard};
 use crate::service::{Event, Flow, LocalFuture, Reply, Service};
+use crate::settings::Settings;
 use crate::socket::Socket;
 
 /// How long a client's last commands may take after it has gone.
@@ -35,6 +40,21 @@ pub(super) struct Pipeline {
     is_driven: bool,
     waker: Option<Waker>,
     is_gate_closed: bool,
+    /// Since when there has been too much, without a pause in which nothing was held.
+    full_since: Option<Instant>,
+    /// That has lasted too long: what cannot be held is refused.
+    is_overloaded: bool,
+}
+
+/// What is done with an event.
+#[derive(PartialEq, Eq)]
+enum Turn {
+    /// It is its turn.
+    Now,
+    /// It was kept for later.
+    Later,
+    /// There is no room for it.
+    Never,
 }
 
 struct Entry {
@@ -61,6 +81,26 @@ impl Pipeline {
     fn must_hold(&self, pipeline_max: usize) -> bool {
         self.has_barrier || self.entries.len() >= pipeline_max
     }
+
+    fn is_full(&self, settings: &Settings) -> bool {
+        self.held.len() >= settings.held_max || self.held_bytes >= settings.max_payload_bytes
+    }
+
+    /// What was begun and is not done. A barrier behind others was never polled, so nothing of it has happened.
+    fn begun(self) -> impl Iterator<Item = LocalFuture<Option<Reply>>> {
+        let waits = self.has_barrier && self.entries.len() > 1;
+        let begun = self.entries.len() - usize::from(waits);
+        let entries = self.entries.into_iter().take(begun);
+        entries.filter_map(|entry| match entry.state {
+            State::Running(future) => Some(future),
+            State::Polling | State::Done(_) => None,
+        })
+    }
+}
+
+/// Sees a command through whose session is gone, so that nothing is left half done: its ack has nobody to go to.
+fn see_through(command: LocalFuture<Option<Reply>>) {
+    tokio::task::spawn_local(tokio::time::timeout(LEAVING_MAX, Guarded(command)));
 }
 
 impl<S: Service> Session<S> {
@@ -75,11 +115,21 @@ impl<S: Service> Session<S> {
         if !self.is_open() || self.leaving.get().is_some() {
             return;
         }
-        if self.hold(name, args, attachments, &mut ack) {
-            return;
+        match self.hold(name, args, attachments, &mut ack) {
+            Turn::Later => {}
+            Turn::Now => {
+                let flow = self.decide(name, args, attachments, ack.is_some());
+                self.take(flow, ack);
+            }
+            Turn::Never => {
+                let shard = &self.connection.shard;
+                shard.stats.overloaded_total.add(1);
+                let socket = Socket(Rc::clone(self));
+                let event = event_of(name, args, attachments, ack.is_some());
+                let reply = shard.service.overloaded(&socket, event);
+                self.answer(ack, reply);
+            }
         }
-        let flow = self.decide(name, args, attachments, ack.is_some());
-        self.take(flow, ack);
     }
 
     /// Something that the client asks for by other means than an event: in the order of its events, and nobody is answered.
@@ -96,7 +146,7 @@ impl<S: Service> Session<S> {
             .is_some_and(|pipeline| !pipeline.entries.is_empty())
     }
 
-    /// Abandons what is in flight.
+    /// Forgets what was not begun, and leaves the rest to itself.
     pub(super) fn drop_commands(&self) {
         let Some(pipeline) = self.pipeline.take() else {
             return;
@@ -107,6 +157,7 @@ impl<S: Service> Session<S> {
         if let Some(waker) = &pipeline.waker {
             waker.wake_by_ref();
         }
+        pipeline.begun().for_each(see_through);
     }
 
     /// A client that has gone is not waited for without end.
@@ -127,25 +178,29 @@ impl<S: Service> Session<S> {
         attachments: &[Bytes],
         wants_ack: bool,
     ) -> Flow {
-        let event = Event {
-            name,
-            args,
-            attachments,
-            wants_ack,
-        };
+        let event = event_of(name, args, attachments, wants_ack);
         let service = &self.connection.shard.service;
         service.event(&Socket(Rc::clone(self)), event)
     }
 
-    /// Keeps an event for later if something before it is not done. True: kept.
-    fn hold(&self, name: &str, args: &str, attachments: &[Bytes], ack: &mut Option<AckId>) -> bool {
+    /// Keeps an event for later if something before it is not done.
+    fn hold(
+        self: &Rc<Self>,
+        name: &str,
+        args: &str,
+        attachments: &[Bytes],
+        ack: &mut Option<AckId>,
+    ) -> Turn {
         let mut pipeline = self.pipeline.borrow_mut();
         let Some(pipeline) = &mut *pipeline else {
-            return false;
+            return Turn::Now;
         };
         let settings = self.connection.shard.settings();
         if pipeline.held.is_empty() && !pipeline.must_hold(settings.pipeline_max) {
-            return false;
+            return Turn::Now;
+        }
+        if pipeline.is_overloaded && pipeline.is_full(settings) {
+            return Turn::Never;
         }
         let attached: usize = attachments.iter().map(Bytes::len).sum();
         pipeline.held_bytes += name.len() + args.len() + attached;
@@ -155,19 +210,40 @@ impl<S: Service> Session<S> {
             attachments: attachments.to_vec(),
             ack: ack.take(),
         });
-        let is_full = pipeline.held.len() >= settings.held_max
-            || pipeline.held_bytes >= settings.max_payload_bytes;
-        if is_full && !pipeline.is_gate_closed {
+        if pipeline.is_full(settings) && !pipeline.is_overloaded && !pipeline.is_gate_closed {
             pipeline.is_gate_closed = true;
             self.connection.close_gate();
+            if pipeline.full_since.is_none() {
+                let since = Instant::now();
+                pipeline.full_since = Some(since);
+                self.limit_fullness(since);
+            }
         }
-        true
+        Turn::Later
+    }
+
+    /// Reading does not stop for longer than [`Settings::gate_closed_max`]: then the session counts as overloaded.
+    fn limit_fullness(self: &Rc<Self>, since: Instant) {
+        let session = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(session.connection.shard.settings().gate_closed_max).await;
+            let mut pipeline = session.pipeline.borrow_mut();
+            let full = pipeline.as_mut().filter(|p| p.full_since == Some(since));
+            let Some(full) = full else {
+                return;
+            };
+            full.is_overloaded = true;
+            if std::mem::take(&mut full.is_gate_closed) {
+                session.connection.open_gate();
+            }
+        });
     }
 
     fn take(self: &Rc<Self>, flow: Flow, ack: Option<AckId>) {
         let (future, is_barrier) = match flow {
             Flow::Done => return,
             Flow::Reply(reply) => return self.finished(ack, Some(reply)),
+            Flow::Refused(reply) => return self.answer(ack, Some(reply)),
             Flow::Pipelined(future) => (future, false),
             Flow::Barrier(future) => (future, true),
         };
@@ -238,6 +314,20 @@ impl<S: Service> Session<S> {
     }
 }
 
+fn event_of<'a>(
+    name: &'a str,
+    args: &'a str,
+    attachments: &'a [Bytes],
+    wants_ack: bool,
+) -> Event<'a> {
+    Event {
+        name,
+        args,
+        attachments,
+        wants_ack,
+    }
+}
+
 /// The task that polls one session's commands; ends when there are none.
 struct Driver<S: Service>(Rc<Session<S>>);
 
@@ -290,8 +380,11 @@ impl<S: Service> Session<S> {
                 None => Poll::Pending,
             };
             let mut pipeline = self.pipeline.borrow_mut();
-            // The session may have ended meanwhile, and its commands with it.
+            // The session may have ended meanwhile, and left its commands to themselves.
             let Some(entry) = pipeline.as_mut().and_then(|p| p.entries.get_mut(at)) else {
+                if let (Poll::Pending, Some(future)) = (polled, future) {
+                    see_through(future);
+                }
                 return;
             };
             match (polled, future) {
@@ -372,6 +465,10 @@ impl<S: Service> Session<S> {
             if pipeline.is_gate_closed {
                 pipeline.is_gate_closed = false;
                 self.connection.open_gate();
+            }
+            if pipeline.held.is_empty() {
+                pipeline.full_since = None;
+                pipeline.is_overloaded = false;
             }
             held
         };

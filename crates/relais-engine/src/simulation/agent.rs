@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::link::{Came, Link, Pace};
+use super::service::REFUSED;
 use super::truth::Heard;
 use super::wire::{Packet, numbers};
 use super::world::Shared;
@@ -358,6 +359,14 @@ impl Agent {
         let Some(number) = packet.id.unwrap_or(0).checked_sub(self.ack_base) else {
             return;
         };
+        // A refusal does not wait for its turn.
+        if packet.json == format!("[{REFUSED}{number}]") {
+            let place = self.awaiting.iter().position(|waits| *waits == number);
+            if place.and_then(|at| self.awaiting.remove(at)).is_none() {
+                self.wrong(|| format!("was refused {number}, for which it does not wait"));
+            }
+            return;
+        }
         let expected = self.awaiting.pop_front();
         if expected != Some(number) || packet.json != format!("[{number}]") {
             self.wrong(|| {

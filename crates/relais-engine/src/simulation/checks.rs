@@ -114,9 +114,8 @@ pub(crate) fn when_all_are_gone(shards: &[SimulatedShard], world: &Shared) {
         world.wrong(|| format!("the service was not told that {open:?} are gone"));
     }
     let running = world.turns.iter().find(|(_, turns)| turns.running > 0);
-    if let Some((whose, _)) = running {
-        let whose = whose.clone();
-        world.wrong(|| format!("a command of {whose:?} still runs"));
+    if let Some((&whose, _)) = running {
+        world.wrong(|| format!("a command of admission {whose} still runs"));
     }
 }
 

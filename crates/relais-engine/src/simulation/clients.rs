@@ -98,7 +98,7 @@ fn ask(simulation: &mut Simulation, who: usize) {
     };
     for _ in 0..count {
         let number = chance.below(ROOMS) as u64;
-        match chance.below(20) {
+        match chance.below(21) {
             0..7 => agent.ask(kind::JOIN, number, true),
             7..9 => agent.ask(kind::LEAVE, number, true),
             9 => agent.ask(kind::DONE, 0, false),
@@ -110,6 +110,7 @@ fn ask(simulation: &mut Simulation, who: usize) {
             16 => agent.ask(kind::ASK, 0, chance.percent(50)),
             17 => agent.ask_binary(kind::PIPELINED, 0),
             18 => agent.ask_binary(kind::JOIN, number),
+            19 => agent.ask(kind::REFUSE, 0, chance.percent(80)),
             _ => agent.ask(kind::REPLY, 0, true),
         }
     }

@@ -58,6 +58,7 @@ impl House {
     /// An engine with its shards at work. Within [`run`] only.
     pub(crate) fn build(world: Shared, settings: Settings) -> Self {
         let service = Arc::new(SimulatedService(world.clone()));
+        world.lock().held_max = settings.held_max;
         let log = Arc::new(SimulatedLog(world.clone()));
         let (engine, inboxes) =
             EngineHandle::prepare(settings).expect("the settings of a run are possible");

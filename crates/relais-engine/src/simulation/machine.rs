@@ -287,6 +287,7 @@ fn settings(flags: usize) -> Settings {
         rooms_max: 3,
         pipeline_max: 1 + (flags >> 2 & 1) * 3,
         held_max: 1 + (flags >> 3 & 1) * 3,
+        gate_closed_max: Duration::from_millis(200),
         acks_max: 2,
         inbox_max: 4,
         read_buffer_bytes: 4096,

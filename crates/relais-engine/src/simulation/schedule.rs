@@ -299,6 +299,7 @@ fn settings(character: Character, chance: &mut Chance) -> Settings {
         inbox_max: *chance.pick(&[2, 8, 64, 4096]),
         pipeline_max: *chance.pick(&[1, 4, 64]),
         held_max: *chance.pick(&[1, 4, 64]),
+        gate_closed_max: Duration::from_millis(*chance.pick(&[10, 200, 1000])),
         read_buffer_bytes: 4096,
         ..Settings::default()
     };

@@ -33,7 +33,11 @@ pub(crate) mod kind {
     pub(crate) const EXPLODE: u64 = 9;
     pub(crate) const DISCONNECT: u64 = 10;
     pub(crate) const CLOSE: u64 = 11;
+    pub(crate) const REFUSE: u64 = 12;
 }
+
+/// What the ack of an event begins with for which there was no room; its number follows.
+pub(crate) const REFUSED: &str = "\"overloaded\",";
 
 /// Text of the panics that are part of the schedule.
 pub(crate) const TOLD_TO: &str = "told to panic";
@@ -43,6 +47,8 @@ pub(crate) struct SimulatedService(pub(crate) Shared);
 /// What the service keeps of a session.
 pub(crate) struct Data {
     link: u64,
+    /// Its number among all that were let in.
+    admission: u64,
     /// What it will have heard when it begins, and its stays, on a resume.
     resumed: Option<(Offset, Vec<Stay>)>,
     user: u64,
@@ -90,6 +96,7 @@ impl SimulatedService {
             let is_own = truth.user == user && truth.scope == scope;
             (is_own && seen.epoch == epoch).then(|| (sid.to_owned(), seen, truth.stays.clone()))
         });
+        world.next_admission += 1;
         let always = vec![user_room(user), Room::from("all")];
         let (sid, resumed) = match comeback {
             Some((sid, seen, stays)) => (sid, Some((seen, stays))),
@@ -112,6 +119,7 @@ impl SimulatedService {
             resume,
             data: Data {
                 link: number_in(query, "l"),
+                admission: world.next_admission,
                 resumed,
                 user,
                 always,
@@ -128,7 +136,6 @@ impl SimulatedService {
             world.wrong(|| format!("{sid} is connected while link {older} still holds it"));
         }
         world.ended.remove(&data.link);
-        world.turns(sid, data.link).handled = 0;
         let epoch = world.books[socket.scope().0 as usize].epoch();
         if let Some((seen, stays)) = &data.resumed {
             if *seen == socket.cursor().unwrap_or(*seen) {
@@ -164,14 +171,31 @@ impl SimulatedService {
                 format!("event {number} of link {link} was handled after {sid} had left it")
             });
         }
-        let turns = world.turns(sid, link);
-        let (expected, in_barrier) = (turns.handled + 1, turns.in_barrier);
+        let turns = world.turns(socket.data().admission);
+        let (expected, in_barrier) = (turns.next(), turns.in_barrier);
         turns.handled = number;
         if number != expected && world.is_strict {
             world.wrong(|| format!("event {number} of link {link} came instead of {expected}"));
         }
         if in_barrier {
             world.wrong(|| format!("event {number} of link {link} did not wait for the barrier"));
+        }
+    }
+
+    /// An event may be refused while as many wait before it as the engine holds, and at no other time.
+    fn refuse(&self, socket: &Socket<Self>, number: u64) {
+        let (sid, link) = (socket.id().as_str(), socket.data().link);
+        let mut world = self.0.lock();
+        world.note(|| format!("event {number} of {sid} on link {link} is refused"));
+        if world.open.get(sid) != Some(&link) {
+            world.wrong(|| format!("event {number} was refused after {sid} had left link {link}"));
+        }
+        let (held_max, is_strict) = (world.held_max, world.is_strict);
+        let turns = world.turns(socket.data().admission);
+        let waiting = turns.waiting_before(number);
+        let is_new = number > turns.handled && turns.refused.insert(number);
+        if is_strict && (!is_new || waiting < held_max) {
+            world.wrong(|| format!("event {number} was refused behind {waiting} that wait"));
         }
     }
 
@@ -182,9 +206,9 @@ impl SimulatedService {
         is_barrier: bool,
     ) -> LocalFuture<Option<Reply>> {
         let world = self.0.clone();
-        let whose = (socket.id().to_string(), socket.data().link);
+        let whose = socket.data().admission;
         Box::pin(async move {
-            let running = Running::begin(world.clone(), whose, is_barrier);
+            let mut running = Running::begin(world.clone(), whose, is_barrier);
             let wait = {
                 let mut world = world.lock();
                 let slow = world.weather.service_slow_ms;
@@ -193,6 +217,7 @@ impl SimulatedService {
             if wait > 0 {
                 tokio::time::sleep(Duration::from_millis(wait)).await;
             }
+            running.2 = true;
             drop(running);
             Some(reply(number))
         })
@@ -269,31 +294,40 @@ fn reply(number: u64) -> Reply {
     Reply::json(number.to_string())
 }
 
-/// A command in flight, also when it is abandoned.
-struct Running(Shared, (String, u64));
+fn refusal(number: u64) -> Reply {
+    Reply::json(format!("{REFUSED}{number}"))
+}
+
+/// A command in flight: of which admission, and whether it is done.
+struct Running(Shared, u64, bool);
 
 impl Running {
-    fn begin(world: Shared, whose: (String, u64), is_barrier: bool) -> Self {
+    fn begin(world: Shared, whose: u64, is_barrier: bool) -> Self {
         {
             let mut guard = world.lock();
-            let turns = guard.turns(&whose.0, whose.1);
+            let turns = guard.turns(whose);
             turns.running += 1;
             turns.in_barrier = is_barrier;
             let others = turns.running - 1;
             if is_barrier && others > 0 {
-                guard.wrong(|| format!("a barrier of {whose:?} began beside {others} others"));
+                guard.wrong(|| {
+                    format!("a barrier of admission {whose} began beside {others} others")
+                });
             }
         }
-        Self(world, whose)
+        Self(world, whose, false)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         let mut world = self.0.lock();
-        let turns = world.turns(&self.1.0, self.1.1);
+        let turns = world.turns(self.1);
         turns.running -= 1;
         turns.in_barrier = false;
+        if !self.2 && world.is_strict {
+            world.wrong(|| format!("a command of admission {} was abandoned", self.1));
+        }
     }
 }
 
@@ -357,6 +391,7 @@ impl Service for SimulatedService {
             kind::EXPLODE if self.0.lock().is_strict => panic!("{TOLD_TO}"),
             kind::DISCONNECT => socket.disconnect(),
             kind::CLOSE => socket.close(CloseCode::POLICY, "told to"),
+            kind::REFUSE => return Flow::Refused(refusal(number)),
             kind::REPLY => {}
             _ => return Flow::Done,
         }
@@ -364,6 +399,12 @@ impl Service for SimulatedService {
             args: Bytes::from(number.to_string()),
             attachments: Vec::new(),
         })
+    }
+
+    fn overloaded(self: &Arc<Self>, socket: &Socket<Self>, event: Event<'_>) -> Option<Reply> {
+        let number = numbers(event.args).next()?;
+        self.refuse(socket, number);
+        event.wants_ack.then(|| refusal(number))
     }
 
     fn disconnected(self: &Arc<Self>, socket: &Socket<Self>, reason: Reason) {

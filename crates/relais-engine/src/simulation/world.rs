@@ -1,6 +1,6 @@
 //! What everyone in the simulation shares: the logs, the weather, what sessions may hear, the trace, and the first thing that went wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
@@ -23,11 +23,13 @@ pub(crate) struct Weather {
     pub(crate) publications_late_percent: usize,
 }
 
-/// What a session has asked for on one link.
+/// What a session has asked for on one connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Turns {
-    /// Events handled; each carries its number.
+    /// The last event handled; each carries its number.
     pub(crate) handled: u64,
+    /// Events for which there was no room: they are never handled.
+    pub(crate) refused: BTreeSet<u64>,
     /// Commands in flight, and whether one of them is a barrier.
     pub(crate) running: u32,
     pub(crate) in_barrier: bool,
@@ -44,10 +46,14 @@ pub(crate) struct World {
     pub(crate) open: BTreeMap<String, u64>,
     /// Sessions that resumed and were not told that they are live.
     pub(crate) not_live: BTreeMap<String, u64>,
-    pub(crate) turns: BTreeMap<(String, u64), Turns>,
+    /// By the number of the admission: what a session has begun is seen through while it may be back already, even on the same link.
+    pub(crate) turns: BTreeMap<u64, Turns>,
+    /// The engine's limit of events that wait for their turn.
+    pub(crate) held_max: usize,
     /// Head of the log when the session of a link ended: nothing newer may reach that link.
     pub(crate) ended: BTreeMap<u64, Position>,
     pub(crate) next_sid: u64,
+    pub(crate) next_admission: u64,
     pub(crate) next_volatile: u64,
     /// Whether the schedule knows what each session is to hear. A fuzzer does not: it only wants no panic and no leak.
     pub(crate) is_strict: bool,
@@ -70,8 +76,10 @@ impl Shared {
             open: BTreeMap::new(),
             not_live: BTreeMap::new(),
             turns: BTreeMap::new(),
+            held_max: 0,
             ended: BTreeMap::new(),
             next_sid: 0,
+            next_admission: 0,
             next_volatile: 0,
             is_strict: true,
             started: Instant::now(),
@@ -92,6 +100,23 @@ impl Shared {
     /// A clause of the contract is broken.
     pub(crate) fn wrong(&self, what: impl FnOnce() -> String) {
         self.lock().wrong(what);
+    }
+}
+
+impl Turns {
+    /// The event whose turn it is.
+    pub(crate) fn next(&self) -> u64 {
+        let mut next = self.handled + 1;
+        while self.refused.contains(&next) {
+            next += 1;
+        }
+        next
+    }
+
+    /// How many events before this one wait for their turn.
+    pub(crate) fn waiting_before(&self, number: u64) -> usize {
+        let between = self.handled + 1..number;
+        between.filter(|n| !self.refused.contains(n)).count()
     }
 }
 
@@ -123,7 +148,7 @@ impl World {
         self.trace.take().unwrap_or_default()
     }
 
-    pub(crate) fn turns(&mut self, sid: &str, link: u64) -> &mut Turns {
-        self.turns.entry((sid.to_owned(), link)).or_default()
+    pub(crate) fn turns(&mut self, admission: u64) -> &mut Turns {
+        self.turns.entry(admission).or_default()
     }
 }

@@ -222,6 +222,10 @@ impl Service for TestService {
         socket.emit("live", b"");
     }
 
+    fn overloaded(self: &Arc<Self>, _: &Socket<Self>, event: Event<'_>) -> Option<Reply> {
+        event.wants_ack.then(|| Reply::json("\"overloaded\""))
+    }
+
     fn event(self: &Arc<Self>, socket: &Socket<Self>, event: Event<'_>) -> Flow {
         let text: String = serde_json::from_str(event.args).unwrap_or_default();
         match event.name {
@@ -236,6 +240,7 @@ impl Service for TestService {
                 }
             }
             "now" => {}
+            "refuse" => return Flow::Refused(Reply::json("\"refused\"")),
             "explode" => {
                 return Flow::Pipelined(Box::pin(async {
                     tokio::task::yield_now().await;
