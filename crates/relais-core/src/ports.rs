@@ -33,6 +33,10 @@ pub trait Store: Send + Sync {
 
     /// Whether reads and writes work now (for `/readyz`).
     async fn check(&self) -> Result<(), StoreError>;
+
+    /// Whether a commit would be refused as [`StoreError::Overloaded`] at this moment. Cheap, from memory: for those who want to refuse
+    /// before they have made anything. A hint: the commit itself has the last word.
+    fn is_overloaded(&self) -> bool;
 }
 
 /// One tenant's log and state.

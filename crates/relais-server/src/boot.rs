@@ -358,6 +358,7 @@ fn open_store(settings: &Settings, hub: Arc<Hub>) -> Result<SqliteStore, OpenErr
     // Two parts for the newest records, one each for the pages of the writer and of the two readers.
     let part = settings.limits.store_cache_bytes_max / 5;
     (options.recent_bytes_max, options.page_cache_bytes_max) = (2 * part, part);
+    options.queue_wait_max = settings.limits.store_wait_max;
     options.retention = Retention {
         window_ms: i64::from(settings.recovery_hours) * 3_600_000,
         room_records_max: u64::from(settings.recovery_records_max),

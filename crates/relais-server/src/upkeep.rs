@@ -132,6 +132,7 @@ fn gauges(engine: &EngineHandle) {
     metrics::counter!("relais_connections_total").absolute(stats.connections_total);
     metrics::counter!("relais_resumed_total").absolute(stats.resumed_total);
     metrics::counter!("relais_events_in_total").absolute(stats.events_in_total);
+    metrics::counter!("relais_events_overloaded_total").absolute(stats.overloaded_total);
     metrics::counter!("relais_events_out_total").absolute(stats.events_out_total);
     metrics::counter!("relais_bytes_out_total").absolute(stats.bytes_out_total);
     metrics::counter!("relais_volatile_dropped_total").absolute(stats.volatile_dropped_total);

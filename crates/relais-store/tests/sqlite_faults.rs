@@ -158,9 +158,12 @@ async fn more_than_the_queue_holds_is_refused_at_once_and_the_rest_is_committed(
     let log = store.tenant(&tenant("one")).await.expect("a tenant");
     let sends = (0..1_000).map(|number| {
         let sent = message(number, &chat("a"), &user("ann"), "hello");
-        log.commit(send(sent))
+        let (store, log) = (&store, &log);
+        async move { (store.is_overloaded(), log.commit(send(sent)).await) }
     });
-    let outcomes = join_all(sends).await;
+    let (hints, outcomes): (Vec<_>, Vec<_>) = join_all(sends).await.into_iter().unzip();
+    assert!(hints.contains(&true), "who asks before is told");
+    assert!(!store.is_overloaded(), "nothing waits any more");
     let overloaded = CommitError::Store(StoreError::Overloaded);
     let refused = outcomes
         .iter()

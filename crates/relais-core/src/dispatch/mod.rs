@@ -101,6 +101,11 @@ impl Dispatcher {
         }
     }
 
+    /// Whether what is to be stored would be refused as `OVERLOADED` at this moment. Cheap: to be asked before a command is made.
+    pub fn is_overloaded(&self) -> bool {
+        self.ports.store.is_overloaded()
+    }
+
     /// Decides and carries out one command. The answer has facts under the core's names, listed in
     /// [`facts`](crate::capability::facts).
     pub async fn dispatch(&self, mut invocation: Invocation) -> Result<Facts, Error> {

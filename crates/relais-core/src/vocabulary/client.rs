@@ -77,6 +77,12 @@ impl ClientEvents {
         event.command(rooms, arguments, asker)
     }
 
+    /// See [`super::App::is_stored`].
+    pub(super) fn is_stored(&self, name: &str) -> bool {
+        let event = self.by_name.get(name);
+        event.is_some_and(|event| event.rule.is_stored())
+    }
+
     fn unknown(&self, name: &str) -> String {
         // What a client sent is not echoed at any length.
         let shown: String = name.chars().take(64).filter(|c| !c.is_control()).collect();

@@ -25,6 +25,9 @@ const PAGE_DEFAULT: u32 = 50;
 /// Facts of a relay's reply that cost a look at everyone who was reached.
 const RELAY_COUNTS: [&str; 3] = ["recipients", "delivered", "online"];
 
+/// Place of `volatile` among the parameters of `relay.send`.
+const VOLATILE: usize = 2;
+
 /// Who asks, as far as making a command needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker<'a> {
@@ -113,6 +116,18 @@ impl Rule {
             self.subject
         );
         Err(Error::new(Code::Forbidden, text))
+    }
+
+    /// Whether its command is stored, whatever the payload says.
+    pub(super) fn is_stored(&self) -> bool {
+        match self.verb {
+            Verb::SendMessage => true,
+            Verb::Relay => match self.sources.get(VOLATILE) {
+                None | Some(None) => true,
+                Some(Some(source)) => matches!(source, Source::Constant(Value::Bool(false))),
+            },
+            _ => false,
+        }
     }
 
     /// The command that a checked payload asks for.
@@ -332,7 +347,7 @@ impl Reading<'_, '_> {
             attachments: Vec::new(),
             to,
             own,
-            durable: !self.flag(2)?.unwrap_or(false),
+            durable: !self.flag(VOLATILE)?.unwrap_or(false),
             counts: self.shows(&RELAY_COUNTS),
         }))
     }

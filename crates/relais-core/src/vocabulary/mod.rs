@@ -150,6 +150,11 @@ impl App {
         self.client.command(&self.rooms, event, arguments, asker)
     }
 
+    /// Whether what this client event asks for is always stored, whatever its payload says: a message, or a relay that cannot be volatile.
+    pub fn is_stored(&self, event: &str) -> bool {
+        self.client.is_stored(event)
+    }
+
     /// The command that a matched HTTP request asks for. `query` is raw, `body` the parsed JSON if there was any.
     ///
     /// Errors: `FORBIDDEN` (who may), `INVALID_PAYLOAD`.

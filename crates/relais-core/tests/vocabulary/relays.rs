@@ -102,6 +102,13 @@ fn it_is_stored_unless_file_or_client_says_volatile_and_counted_only_where_the_f
 }
 
 #[test]
+fn what_is_stored_whatever_comes_with_it_is_known_by_its_name() {
+    let board = board();
+    let stored = ["pin", "draw", "wave", "enter", "unknown"].map(|name| board.is_stored(name));
+    assert_eq!(stored, [true, false, false, false, false]);
+}
+
+#[test]
 fn binary_arguments_are_taken_where_nothing_is_stored_and_nowhere_else() {
     let image = [Bytes::from_static(b"png")];
     let attach = |event: &str, payload: Value| {

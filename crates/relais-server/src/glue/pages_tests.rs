@@ -46,6 +46,10 @@ impl Store for Counting {
     async fn check(&self) -> Result<(), StoreError> {
         self.inner.check().await
     }
+
+    fn is_overloaded(&self) -> bool {
+        self.inner.is_overloaded()
+    }
 }
 
 type Answer<T> = Result<T, StoreError>;

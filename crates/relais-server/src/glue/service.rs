@@ -3,9 +3,10 @@
 //! Runs on the shards. What waits for the store waits in the futures given back to the engine; nothing here blocks. Who is let in
 //! is decided in [`super::admission`].
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, LazyLock};
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderName, header};
 use relais_core::capability::roster::Departure;
@@ -27,8 +28,9 @@ use super::{plain, publication, renewal};
 use crate::clock::Clock;
 use crate::identity::PidKey;
 
-/// Records that may be on their way from the log to the sessions of a shard before it takes no more: some tenths of a second of work.
-const LAG_MAX: u64 = 16_384;
+/// Records that may be on their way from the log to the sessions of a shard before it takes no more: some tenths of a second of work, and no
+/// more than its inbox holds, for behind a full inbox it has to read the log, which costs more when there is the least to spare.
+const LAG_MAX: u64 = 4_096;
 
 /// Users in the list that a session may get at its start.
 const ONLINE_MAX: u32 = 100;
@@ -115,7 +117,15 @@ impl Service for Relais {
         if event.name == renewal::EVENT {
             return renewal::renew(self, socket, &event);
         }
-        match self.request(socket.data(), &event) {
+        let session = socket.data();
+        if let Err(error) = session.take_event(self.clock.now().monotonic) {
+            return refused(socket, event.name, event.wants_ack, &error);
+        }
+        // Asked before the event is even parsed, for under overload most of the work may be refusals.
+        if session.served.app.is_stored(event.name) && is_overloaded(socket) {
+            return shed(socket, &event);
+        }
+        match self.request(session, &event) {
             Err(error) => refused(socket, event.name, event.wants_ack, &error),
             Ok(request) => self.run(socket, &event, request),
         }
@@ -123,6 +133,10 @@ impl Service for Relais {
 
     fn unreadable(self: &Arc<Self>, socket: &Socket<Self>, problem: &str) {
         plain::unreadable(self, socket, problem);
+    }
+
+    fn overloaded(self: &Arc<Self>, socket: &Socket<Self>, event: Event<'_>) -> Option<Reply> {
+        turned_away(socket, &event)
     }
 
     fn disconnected(self: &Arc<Self>, socket: &Socket<Self>, reason: Reason) {
@@ -167,7 +181,6 @@ impl Relais {
     /// What an event asks for, or why it is refused before anything is loaded.
     fn request(&self, session: &Session, event: &Event<'_>) -> Result<Request, Error> {
         let now = self.clock.now();
-        session.take_event(now.monotonic)?;
         let arguments = arguments(event.args)?;
         let asker = Asker {
             actor: &session.actor,
@@ -196,10 +209,8 @@ impl Relais {
             Command::Relay(relay) => relay.durable,
             _ => false,
         };
-        if is_pipelined && socket.lag() > LAG_MAX {
-            let text = "unable to take more; what was stored is still on its way to its readers";
-            let error = Error::new(Code::Overloaded, text);
-            return refused(socket, event.name, event.wants_ack, &error);
+        if is_pipelined && is_overloaded(socket) {
+            return shed(socket, event);
         }
         let mut invocation = socket.data().invocation(command);
         let (wants_ack, socket) = (event.wants_ack, socket.clone());
@@ -279,6 +290,41 @@ fn refused(socket: &Socket<Relais>, name: &str, wants_ack: bool, error: &Error) 
     refusal_reply(socket, name, wants_ack, error).map_or(Flow::Done, Flow::Reply)
 }
 
+/// Whether what is to be stored would wait too long for it, or then for being delivered.
+fn is_overloaded(socket: &Socket<Relais>) -> bool {
+    if socket.data().served.dispatcher.is_overloaded() {
+        metrics::counter!("relais_store_overloaded_total").increment(1);
+        return true;
+    }
+    let is_behind = socket.lag() > LAG_MAX;
+    if is_behind {
+        metrics::counter!("relais_delivery_overloaded_total").increment(1);
+    }
+    is_behind
+}
+
+fn shed(socket: &Socket<Relais>, event: &Event<'_>) -> Flow {
+    turned_away(socket, event).map_or(Flow::Done, Flow::Refused)
+}
+
+/// The refusal of an event for which there is no room, made once: it must cost next to nothing.
+fn turned_away(socket: &Socket<Relais>, event: &Event<'_>) -> Option<Reply> {
+    static ACK: LazyLock<Bytes> = LazyLock::new(|| refusal(&too_much()).to_string().into());
+    match event.wants_ack {
+        true => Some(Reply::json(ACK.clone())),
+        false => refusal_reply(socket, event.name, false, &too_much()),
+    }
+}
+
+fn too_much() -> Error {
+    let text = "unable to take more; what was sent before is still being stored or delivered";
+    Error::new(Code::Overloaded, text)
+}
+
+fn refusal(error: &Error) -> Value {
+    serde_json::json!({ "success": false, "error": error.to_json() })
+}
+
 /// A refusal as the ack, or as the event `error` where there is no ack to carry it: the ack's object with the event's name, and
 /// the code and message at the top too, so that a handler need not unwrap.
 pub(super) fn refusal_reply(
@@ -288,8 +334,7 @@ pub(super) fn refusal_reply(
     error: &Error,
 ) -> Option<Reply> {
     if wants_ack {
-        let object = serde_json::json!({ "success": false, "error": error.to_json() });
-        return Some(Reply::json(object.to_string()));
+        return Some(Reply::json(refusal(error).to_string()));
     }
     tell_error(socket, Some(name), error);
     None
@@ -297,7 +342,7 @@ pub(super) fn refusal_reply(
 
 /// The event `error`, about an event of the client where there is one to name.
 pub(super) fn tell_error(socket: &Socket<Relais>, name: Option<&str>, error: &Error) {
-    let mut object = serde_json::json!({ "success": false, "error": error.to_json() });
+    let mut object = refusal(error);
     if let Value::Object(flat) = error.to_json() {
         flat.into_iter()
             .for_each(|(key, value)| object[key] = value);

@@ -46,6 +46,8 @@ pub struct Limits {
     pub name_bytes_max: usize,
     /// Bytes that the store keeps in memory to read from.
     pub store_cache_bytes_max: usize,
+    /// How long what is to be stored may have to wait for the disk.
+    pub store_wait_max: Duration,
     /// Wrong API keys of one address that cost nothing.
     pub key_guesses_max: u32,
     /// Longest delay of an address that guesses on.
@@ -76,6 +78,7 @@ impl Limits {
             inbox_max: size("inbox_max", 1..=100_000)? as u32,
             name_bytes_max: size("name_bytes_max", 32..=255)?,
             store_cache_bytes_max: size("store_cache_bytes_max", 5_242_880..=1_099_511_627_776)?,
+            store_wait_max: time("store_wait_ms_max", 1..=60_000)?,
             key_guesses_max: size("key_guesses_max", 0..=1_000_000)? as u32,
             key_delay_ms_max: raw.number("key_delay_ms_max", 1_000..=3_600_000)?,
         })

@@ -300,6 +300,12 @@ pub const TABLE: &[Row] = &[
         "Bytes that the store keeps in memory: newest records, and pages of the database, at least 5242880",
     ),
     row(
+        "store_wait_ms_max",
+        &["RELAIS_STORE_WAIT_MS_MAX"],
+        "500",
+        "Milliseconds that what is to be stored may have to wait for the disk before more is refused, 1 to 60000",
+    ),
+    row(
         "key_guesses_max",
         &["RELAIS_KEY_GUESSES_MAX"],
         "5",

@@ -92,6 +92,11 @@ impl Store for MemoryStore {
     async fn check(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// Never: nothing waits here.
+    fn is_overloaded(&self) -> bool {
+        false
+    }
 }
 
 struct MemoryTenant {

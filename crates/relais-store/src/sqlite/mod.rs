@@ -118,6 +118,14 @@ struct Inner {
     shared: Arc<Shared>,
 }
 
+impl Inner {
+    /// Whether one more transaction may wait for the writer, bytes aside.
+    fn lets_in(&self) -> bool {
+        let waiting = self.queue.max_capacity() - self.queue.capacity();
+        self.queue.capacity() > 0 && self.shared.door.lets_in(waiting)
+    }
+}
+
 impl SqliteStore {
     /// Opens or creates the database and starts its threads. Committed records go to `fanout`; a tenant gets its epoch
     /// from `epochs` when it is first used. Blocks for a moment: call it while the server starts.
@@ -266,6 +274,10 @@ impl Store for SqliteStore {
             trim::aside(&self.inner, Writer::probe).await?;
         }
         self.inner.readers.ask(query::answers).await
+    }
+
+    fn is_overloaded(&self) -> bool {
+        !self.inner.lets_in()
     }
 }
 

@@ -37,6 +37,11 @@ impl SqliteTenant {
         &self,
         transaction: Transaction,
     ) -> Result<oneshot::Receiver<Result<Committed, CommitError>>, StoreError> {
+        // Before anything is made of it: what is refused should cost next to nothing.
+        if !self.inner.lets_in() && !self.inner.queue.is_closed() {
+            metrics::counter!("relais_store_overloaded_total").increment(1);
+            return Err(StoreError::Overloaded);
+        }
         let prepared = Prepared::new(transaction)?;
         let bytes = prepared.bytes();
         let queued = &self.inner.shared.queued_bytes;
@@ -46,10 +51,6 @@ impl SqliteTenant {
             metrics::counter!("relais_store_overloaded_total").increment(1);
             error
         };
-        let waiting = self.inner.queue.max_capacity() - self.inner.queue.capacity();
-        if !self.inner.shared.door.lets_in(waiting) {
-            return Err(refuse(StoreError::Overloaded));
-        }
         // A single transaction always fits, however large it is.
         if before > 0 && before + bytes > self.inner.queue_bytes_max {
             return Err(refuse(StoreError::Overloaded));

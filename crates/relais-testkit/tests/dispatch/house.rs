@@ -145,6 +145,9 @@ impl Store for Hooked {
     async fn check(&self) -> Result<(), StoreError> {
         Ok(())
     }
+    fn is_overloaded(&self) -> bool {
+        false
+    }
 }
 
 /// Everything together. Room kinds: `bam` (claim, member), `club` (member, joined at once), `hall` (open), `team` (webhook).
