@@ -190,9 +190,12 @@ impl Committer {
             let mut world = world.lock();
             let head = world.books[scope.0 as usize].head().position;
             world.note(|| format!("{sid} is entered into r{number} at {head}: {entered}"));
+            let world = &mut *world;
             if let Some(truth) = world.truths.get_mut(&sid)
                 && entered
             {
+                // A session of an older epoch counts in that one.
+                let head = world.books[scope.0 as usize].end_of(truth.epoch);
                 // Another connection of the session, or one that has left the room since, may or may not be in it.
                 let from = if is_same { head } else { u64::MAX };
                 truth.join(room(number), applied.unwrap_or(0), from);

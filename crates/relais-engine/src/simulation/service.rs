@@ -252,8 +252,11 @@ impl SimulatedService {
                     socket.id()
                 )
             });
+            let world = &mut *world;
             if let Some(truth) = world.truths.get_mut(socket.id().as_str()) {
-                truth.join(room, applied, head);
+                // A session of an older epoch counts in that one.
+                let book = &world.books[socket.scope().0 as usize];
+                truth.join(room, applied, book.end_of(truth.epoch));
             }
         }
     }
