@@ -7,9 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::event::{Facts, Person};
+use crate::event::{Facts, FileInfo, Person};
 use crate::ids::{
-    AudienceKey, Conversation, Id, Moment, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
+    AudienceKey, Conversation, Id, ItemId, Moment, RoomKey, Seq, SessionId, Shelf, TenantKey,
+    Timestamp, UserId,
 };
 use crate::restriction::{Against, Hold};
 
@@ -185,6 +186,89 @@ pub enum PersonalCommand {
     },
 }
 
+/// What to do with an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemAction {
+    /// Make one.
+    Create,
+    /// Change fields, status, assignee.
+    Update,
+    /// Update where there is an id, else create.
+    Save,
+    /// To another status.
+    Move,
+    /// To another assignee.
+    Assign,
+    /// Take the oldest that is free.
+    Claim,
+    /// Read it.
+    Get,
+    /// Remove it.
+    Delete,
+    /// Add a file whose bytes are stored.
+    Attach,
+}
+
+/// Who may do something with an item, besides the backend. Both empty: whoever sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Permission {
+    /// Those with one of these roles.
+    pub roles: Vec<Arc<str>>,
+    /// Those who stand so to the item.
+    pub also: Vec<Relation>,
+}
+
+/// How a user stands to an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// Created it.
+    Owner,
+    /// Was given it.
+    Assignee,
+}
+
+/// Something to do with an item of a kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemRequest {
+    /// What.
+    pub action: ItemAction,
+    /// Kind and room.
+    pub shelf: Shelf,
+    /// Which one; chosen by the client or, where one is created, by the server.
+    pub id: Option<ItemId>,
+    /// Fields to replace; null clears one.
+    pub fields: Facts,
+    /// Status to move to.
+    pub status: Option<Arc<str>>,
+    /// `Some(None)`: nobody any more.
+    pub assignee: Option<Option<UserId>>,
+    /// In whose name the backend creates it.
+    pub owner: Option<UserId>,
+    /// Why.
+    pub reason: Option<String>,
+    /// The client's temporary id, where it creates one.
+    pub key: Option<Arc<str>>,
+    /// The file to attach.
+    pub file: Option<FileInfo>,
+    /// Who may.
+    pub may: Permission,
+}
+
+/// Which items to list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemListing {
+    /// Kind and room.
+    pub shelf: Shelf,
+    /// Only those with this status.
+    pub status: Option<Arc<str>>,
+    /// Only those that were created before this one.
+    pub before: Option<ItemId>,
+    /// 1 to 100.
+    pub limit: u32,
+    /// Who may.
+    pub may: Permission,
+}
+
 /// Everything that can be asked of the core.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -309,6 +393,10 @@ pub enum Command {
     Ping,
     /// Something about all that one user has here. Only for the team's backend.
     Personal(PersonalCommand),
+    /// Do something with an item. Reply: `item`; for a deletion nothing; for a file also `file`.
+    Item(Box<ItemRequest>),
+    /// A page of items, newest first, as far as this actor sees them. Reply: `items`, `hasMore`.
+    ListItems(Box<ItemListing>),
     /// Numbers about the tenant. Reply: the counters that HTTP statistics map.
     Stats,
     /// An operation of a capability that a later version brings; answers `UNAVAILABLE`.
@@ -323,6 +411,9 @@ pub enum Command {
 impl Command {
     /// Whether others hear of it, so that somebody who is muted may not.
     pub fn speaks(&self) -> bool {
+        if let Command::Item(request) = self {
+            return request.action != ItemAction::Get;
+        }
         !matches!(
             self,
             Command::JoinRoom { .. }
@@ -337,6 +428,7 @@ impl Command {
                 | Command::Inbox(InboxCommand::List { .. } | InboxCommand::Read(_))
                 | Command::Ping
                 | Command::Personal(_)
+                | Command::ListItems(_)
                 | Command::Stats
         )
     }
@@ -359,6 +451,8 @@ impl Command {
                 Conversation::Room(room) => Some(room),
                 Conversation::Direct(..) => None,
             },
+            Command::Item(request) => request.shelf.room.as_ref(),
+            Command::ListItems(listing) => listing.shelf.room.as_ref(),
             Command::SetPresence { .. }
             | Command::GetPresence { .. }
             | Command::ListPresence { .. }

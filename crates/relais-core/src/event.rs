@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ids::{
-    AudienceKey, Conversation, Epoch, Id, Moment, Position, RoomKey, Seq, SessionId, TenantKey,
-    Timestamp, UserId,
+    AudienceKey, Conversation, Epoch, Id, ItemKey, Moment, Position, RoomKey, Seq, SessionId,
+    TenantKey, Timestamp, UserId,
 };
 
 /// The facts of an event: a JSON object under the core's names.
@@ -113,6 +113,9 @@ impl Person {
 pub struct Event {
     /// What happened.
     pub kind: EventKind,
+    /// What else the same command did to the same thing: an item whose fields and status changed at once is one event of two
+    /// kinds, and what an app makes of both reaches a session once.
+    pub also: Vec<EventKind>,
     /// The room in which it happened.
     pub room: Option<RoomKey>,
     /// Who caused it.
@@ -140,6 +143,7 @@ impl Event {
     pub fn new(kind: EventKind, body: Facts) -> Self {
         Self {
             kind,
+            also: Vec::new(),
             room: None,
             actor: None,
             session: None,
@@ -150,6 +154,11 @@ impl Event {
             body,
             attachments: Vec::new(),
         }
+    }
+
+    /// All that it is, the first kind first.
+    pub fn kinds(&self) -> impl Iterator<Item = EventKind> + Clone {
+        std::iter::once(self.kind).chain(self.also.iter().copied())
     }
 }
 
@@ -257,6 +266,73 @@ pub struct Notification {
     pub data: Option<Value>,
     /// When it was sent.
     pub created_at: Timestamp,
+}
+
+/// A thing with fields, an owner and a status, as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Item {
+    /// Kind, room and id.
+    pub key: ItemKey,
+    /// One of the kind's statuses, where it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Arc<str>>,
+    /// What it holds, under the names of the app file.
+    pub fields: Facts,
+    /// Who created it; nobody, where the backend did so in nobody's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Person>,
+    /// Who it is given to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<UserId>,
+    /// Why it has its status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Files, in the order in which they were attached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileInfo>,
+    /// Set while somebody may claim it, now or when whoever has it is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// The client's temporary id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temporary_id: Option<Arc<str>>,
+    /// SHA-256 of what it was created with, in hexadecimal digits: the same creation again is known by it, whatever the item has become.
+    pub origin: Arc<str>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Another one after every change, and in every life of an id that was deleted and came back.
+    pub version: u64,
+}
+
+/// A file of an item. Its bytes are elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileInfo {
+    /// UUIDv7, made by the server.
+    pub id: Id,
+    /// The name that it came with.
+    pub filename: Arc<str>,
+    /// By which the storage finds it.
+    pub path: Arc<str>,
+    /// What its bytes are.
+    pub content_type: Arc<str>,
+    /// How many they are.
+    pub bytes: u64,
+}
+
+/// When an item can be claimed, and how often whoever had it was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lease {
+    /// From then on.
+    pub free_at: Timestamp,
+    /// Whether somebody has claimed it: when `free_at` passes nevertheless, that one is lost.
+    pub is_taken: bool,
+    /// How many were lost.
+    pub lost: u32,
 }
 
 /// The status of somebody without a device.

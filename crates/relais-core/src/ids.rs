@@ -123,6 +123,46 @@ impl<'de> Deserialize<'de> for UserId {
     }
 }
 
+/// An item's id: what a client chose, or a UUIDv7 of the server's. Compared as text, like a user's, and sent in the JSON form that it had.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ItemId(pub UserId);
+
+impl ItemId {
+    /// An id whose JSON form is a string.
+    pub fn text(id: impl Into<Arc<str>>) -> Self {
+        Self(UserId::text(id))
+    }
+
+    /// The id as text, whatever its JSON form.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The id in its JSON form.
+    pub fn to_json(&self) -> serde_json::Value {
+        self.0.to_json()
+    }
+}
+
+/// Where items of one kind lie: in a room, or in the tenant itself. Their ids are unique there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Shelf {
+    /// Name of the `[items.*]` table.
+    pub kind: Arc<str>,
+    /// The room, where the items belong to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<RoomKey>,
+}
+
+/// An item of a tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ItemKey {
+    /// Where it lies.
+    pub shelf: Shelf,
+    /// Which one there.
+    pub id: ItemId,
+}
+
 /// One client's logical connection, which survives a reconnect. At least 128 random bits; never shown to others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionId(pub Arc<str>);

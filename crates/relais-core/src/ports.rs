@@ -2,6 +2,8 @@
 //!
 //! Handed out per tenant ([`Store::tenant`]), so that no capability can name another tenant's data.
 
+mod inbox;
+mod items;
 mod outside;
 
 mod failure;
@@ -12,15 +14,17 @@ use async_trait::async_trait;
 
 use crate::command::SeqRange;
 use crate::event::{
-    Audience, Event, EventKind, Message, NewRecord, Notification, Person, Record, Volatile,
+    Audience, Event, EventKind, Item, Message, NewRecord, Notification, Person, Record, Volatile,
 };
 use crate::ids::{
-    AudienceKey, Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp,
-    UserId,
+    AudienceKey, Conversation, Epoch, Id, ItemKey, Position, RoomKey, Seq, SessionId, Shelf,
+    TenantKey, Timestamp, UserId,
 };
 use crate::outside::OutsideChange;
 use crate::restriction::{Against, Hold, Restriction};
 
+pub use inbox::{InboxPage, InboxQuery, Notified, Recipients};
+pub use items::{ItemPage, ItemQuery, TemporaryId};
 pub use outside::Outside;
 
 pub use failure::{CommitError, StoreError};
@@ -131,6 +135,23 @@ pub trait TenantStore: Send + Sync {
 
     /// What was last stored about presence of all users that were online, or changed after `since`.
     async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError>;
+
+    /// One item.
+    async fn item(&self, key: &ItemKey) -> Result<Option<Item>, StoreError>;
+
+    /// The item that was created under a client's temporary id and is still there.
+    async fn item_of(&self, temporary: &TemporaryId) -> Result<Option<Item>, StoreError>;
+
+    /// A page of items, newest first by the order of their creation.
+    async fn items(&self, query: &ItemQuery) -> Result<ItemPage, StoreError>;
+
+    /// The oldest items that can be claimed at `now`, at most `limit` (1 to 100).
+    async fn claimable(
+        &self,
+        shelf: &Shelf,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Item>, StoreError>;
 }
 
 /// End of a committed log.
@@ -203,6 +224,15 @@ pub enum Precondition {
         /// The most it may have, the new one included.
         count: u32,
     },
+    /// The item is as it was loaded.
+    ItemUnchanged {
+        /// Which item.
+        key: ItemKey,
+        /// As loaded; `None`: there is none.
+        version: Option<u64>,
+    },
+    /// No item is there that was created under this temporary id.
+    TemporaryIdFree(TemporaryId),
 }
 
 /// One change of state.
@@ -333,6 +363,10 @@ pub enum Change {
     },
     /// What is kept for the world outside: cursors of followers, errands, subscriptions.
     Outside(OutsideChange),
+    /// Store an item, or replace it, which keeps its place in the order of creation.
+    PutItem(Box<Item>),
+    /// Remove an item, and with it what is known of its temporary id.
+    DeleteItem(ItemKey),
 }
 
 /// Outcome of a commit.
@@ -385,46 +419,6 @@ pub struct MessagePage {
     pub messages: Vec<Message>,
     /// Whether there are more in the direction of the page.
     pub has_more: bool,
-}
-
-/// Whose inboxes a notification goes into.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recipients {
-    /// One user's.
-    User(UserId),
-    /// Those of all kept members of a room, at this commit.
-    Members(RoomKey),
-}
-
-/// Which notifications to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InboxQuery {
-    /// Whose inbox.
-    pub user: UserId,
-    /// Only those that came before this one. When it is not there, it is gone with everything before it: the page is empty.
-    pub before: Option<Id>,
-    /// 1 to 100.
-    pub limit: u32,
-}
-
-/// A page of an inbox.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InboxPage {
-    /// Newest first, in the order of commits.
-    pub notifications: Vec<Notified>,
-    /// Whether there are older ones.
-    pub has_more: bool,
-    /// How many of the whole inbox are unread.
-    pub unread: u64,
-}
-
-/// A notification in somebody's inbox.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Notified {
-    /// What it says.
-    pub notification: Notification,
-    /// Whether this user has read it.
-    pub is_read: bool,
 }
 
 /// A page of what a user has to do with.

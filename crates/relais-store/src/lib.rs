@@ -50,6 +50,10 @@ const USER_MESSAGES_SCANNED_MAX: usize = 5_000;
 
 /// Messages of one user in one answer.
 const USER_MESSAGES_MAX: usize = 200;
+/// Items of a page, or that can be claimed: 1 to 100.
+fn items_limit(limit: u32) -> usize {
+    limit.clamp(1, 100) as usize
+}
 
 /// A page of the log; `trimmed` is the newest position that retention has taken from the whole log.
 fn log_page(after: Position, records: Vec<Arc<Record>>, trimmed: Position) -> LogPage {

@@ -7,9 +7,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use relais_core::event::{Message, Person};
-use relais_core::ids::{Conversation, Id, RoomKey, Timestamp, UserId};
+use relais_core::ids::{Conversation, Id, ItemKey, RoomKey, Timestamp, UserId};
 use relais_core::ports::{
-    Change, CommitError, Idempotency, Membership, Precondition, StoreError, Transaction,
+    Change, CommitError, Idempotency, Membership, Precondition, StoreError, TemporaryId,
+    Transaction,
 };
 
 /// What the checks need to know about the present state, earlier transactions of the same batch included.
@@ -33,6 +34,11 @@ pub trait Facts {
 
     /// How many members of a room are kept.
     fn member_count(&self, room: &RoomKey) -> Result<u32, StoreError>;
+    /// The version of an item, if it is there.
+    fn item_version(&self, key: &ItemKey) -> Result<Option<u64>, StoreError>;
+
+    /// Whether an item is there that was created under this temporary id.
+    fn has_temporary_id(&self, temporary: &TemporaryId) -> Result<bool, StoreError>;
 }
 
 /// What to do with a transaction.
@@ -76,6 +82,8 @@ fn holds(precondition: &Precondition, facts: &impl Facts) -> Result<bool, StoreE
             .is_some_and(|found| found.deleted_at.is_none() && found.edited_at == *edited_at),
         Precondition::RoomSort { room, expected } => facts.sort(room)? == *expected,
         Precondition::MembersBelow { room, count } => facts.member_count(room)? < *count,
+        Precondition::ItemUnchanged { key, version } => facts.item_version(key)? == *version,
+        Precondition::TemporaryIdFree(temporary) => !facts.has_temporary_id(temporary)?,
     })
 }
 

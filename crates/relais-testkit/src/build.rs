@@ -5,10 +5,12 @@
 use std::sync::Arc;
 
 use relais_core::event::{
-    Audience, Event, EventKind, Facts, Message, NewRecord, Notification, Person,
+    Audience, Event, EventKind, Facts, FileInfo, Item, Lease, Message, NewRecord, Notification,
+    Person,
 };
 use relais_core::ids::{
-    AudienceKey, Conversation, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
+    AudienceKey, Conversation, Id, ItemId, ItemKey, Position, RoomKey, Seq, SessionId, Shelf,
+    TenantKey, Timestamp, UserId,
 };
 use relais_core::ports::{Change, Idempotency, Recipients, RoomInfo, StoredPresence, Transaction};
 use uuid::Uuid;
@@ -220,5 +222,52 @@ pub fn presence(of: &UserId, online: bool, last_seen: i64, rooms: &[RoomKey]) ->
         custom_status: online.then(|| "at the bar".to_owned()),
         rooms: rooms.to_vec(),
         last_seen: Timestamp(last_seen),
+    }
+}
+
+/// Tasks of a room.
+pub fn shelf(of: &str) -> Shelf {
+    Shelf {
+        kind: "task".into(),
+        room: Some(room(of)),
+    }
+}
+
+/// A task of a room.
+pub fn item_key(of: &str, id: &str) -> ItemKey {
+    ItemKey {
+        shelf: shelf(of),
+        id: ItemId::text(id),
+    }
+}
+
+/// A task with everything that an item can have, created by `ann` under the temporary id `k`.
+pub fn item(of: &str, name: &str) -> Item {
+    let mut fields = Facts::new();
+    fields.insert("title".to_owned(), name.into());
+    Item {
+        key: item_key(of, name),
+        status: Some("todo".into()),
+        fields,
+        owner: Some(person(&user("ann"))),
+        assignee: Some(numbered_user(4)),
+        reason: Some("why not".to_owned()),
+        files: vec![FileInfo {
+            id: id(1),
+            filename: "cake.png".into(),
+            path: "a/b".into(),
+            content_type: "image/png".into(),
+            bytes: 7,
+        }],
+        lease: Some(Lease {
+            free_at: Timestamp(5),
+            is_taken: true,
+            lost: 1,
+        }),
+        temporary_id: Some("k".into()),
+        origin: "0f".into(),
+        created_at: Timestamp(1),
+        updated_at: Timestamp(2),
+        version: 1,
     }
 }

@@ -14,6 +14,7 @@
 //! | `relay.sent` | `event` (the wire name), `data` |
 //! | `notify.sent` | a [`notification`], unread |
 //! | `notify.read` | `id` and `all: false`, or `all: true` |
+//! | `item.*` | an item as it is after the change: [`item`] |
 //!
 //! | command | reply |
 //! |---|---|
@@ -36,11 +37,13 @@
 //! | `Ping` | `at` |
 //! | `Personal`: `Export` | `records` (each `type` and, by it, what [`personal`](super::personal) says), `next?` |
 //! | `Personal`: `Erase` | `messages records memberships` (how many of each) |
+//! | `Item` | `item` ([`item`]); nothing for a deletion; for an attached file `file` ([`file`]) besides |
+//! | `ListItems` | `items` (a list of [`item`]), `hasMore` |
 //! | `Stats` | `activeConnections totalConnections connectedUsers rooms messagesPerMinute uptimeSeconds` |
 
 use serde_json::{Value, json};
 
-use crate::event::{Facts, Message, Notification, Person, Shown};
+use crate::event::{Facts, FileInfo, Item, Message, Notification, Person, Shown};
 use crate::ids::{Conversation, RoomKey, Timestamp, UserId};
 
 /// The object of a `json!` literal.
@@ -164,6 +167,50 @@ pub fn notification(notification: &Notification, is_read: bool) -> Facts {
     let created_at = notification.created_at.to_string();
     facts.insert("createdAt".into(), created_at.into());
     facts
+}
+
+/// An item: `{id, kind, room?, status?, fields, owner?: {id, name, role?}, assignee?, reason?, files?, key?, createdAt, updatedAt}`;
+/// `files` is a list of [`file`], absent while there is none.
+pub fn item(item: &Item) -> Value {
+    let mut facts = Facts::new();
+    facts.insert("id".into(), item.key.id.to_json());
+    facts.insert("kind".into(), (*item.key.shelf.kind).into());
+    if let Some(key) = &item.key.shelf.room {
+        facts.insert("room".into(), room(key));
+    }
+    if let Some(status) = &item.status {
+        facts.insert("status".into(), (**status).into());
+    }
+    facts.insert("fields".into(), Value::Object(item.fields.clone()));
+    if let Some(owner) = &item.owner {
+        facts.insert("owner".into(), person(owner));
+    }
+    if let Some(assignee) = &item.assignee {
+        facts.insert("assignee".into(), assignee.to_json());
+    }
+    if let Some(reason) = &item.reason {
+        facts.insert("reason".into(), reason.as_str().into());
+    }
+    if !item.files.is_empty() {
+        facts.insert("files".into(), item.files.iter().map(file).collect());
+    }
+    if let Some(key) = &item.temporary_id {
+        facts.insert("key".into(), (**key).into());
+    }
+    facts.insert("createdAt".into(), item.created_at.to_string().into());
+    facts.insert("updatedAt".into(), item.updated_at.to_string().into());
+    Value::Object(facts)
+}
+
+/// A file of an item: `{id, filename, url, contentType, bytes}`.
+pub fn file(file: &FileInfo) -> Value {
+    json!({
+        "id": file.id.to_string(),
+        "filename": file.filename,
+        "url": file.path,
+        "contentType": file.content_type,
+        "bytes": file.bytes,
+    })
 }
 
 /// Whom a message is for, besides its sender.

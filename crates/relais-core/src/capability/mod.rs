@@ -4,6 +4,7 @@
 //! know neither each other nor an application's names, and read no clock: time and new ids came with the command.
 
 pub mod facts;
+pub mod item;
 pub mod message;
 pub mod moderation;
 pub mod notify;

@@ -15,6 +15,7 @@
 
 mod following;
 mod inboxes;
+mod items;
 mod messages;
 mod moderation;
 mod personal;
@@ -29,6 +30,7 @@ mod tenant;
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
+use crate::capability::item::ItemKind;
 use crate::capability::notify::INBOX_MAX;
 use crate::capability::room::{RoomPolicy, SESSION_ROOMS_MAX};
 use crate::capability::{facts, roster};
@@ -65,6 +67,8 @@ pub struct Ports {
 pub struct Rules {
     /// Who may join rooms, by the kind of the room. A kind that is not here lets nobody in.
     pub rooms: HashMap<Arc<str>, RoomPolicy>,
+    /// Kinds of item.
+    pub items: HashMap<Arc<str>, ItemKind>,
     /// Statuses, contacts, graces.
     pub presence: Arc<roster::Rules>,
     /// Most rooms of one session: [`SESSION_ROOMS_MAX`].
@@ -77,6 +81,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             rooms: HashMap::new(),
+            items: HashMap::new(),
             presence: Arc::default(),
             session_rooms_max: SESSION_ROOMS_MAX,
             inbox_max: INBOX_MAX,
@@ -178,6 +183,8 @@ impl Dispatcher {
             }
             Command::Inbox(asked) => self.inbox(&tenant, &invocation, asked).await,
             Command::Personal(asked) => self.personal(&tenant, &invocation, asked).await,
+            Command::Item(request) => self.item(&tenant, &invocation, &request).await,
+            Command::ListItems(listing) => self.list_items(&tenant, &invocation, &listing).await,
             Command::Stats => Ok(tenant.stats(invocation.now.monotonic).facts()),
             Command::Ping => Ok(facts::pong(invocation.now.wall)),
             Command::Unavailable { operation, .. } => {

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::items::Claims;
 use super::settle::store_error;
 use super::stats::PerMinute;
 use super::{Dispatcher, Ports};
@@ -40,6 +41,8 @@ pub(super) struct Tenant {
     pub(super) messages: Mutex<PerMinute>,
     /// Who is held back.
     pub(super) restrictions: RwLock<Restrictions>,
+    /// Items that are being claimed, each by one command.
+    pub(super) claims: Claims,
     used_at: AtomicU64,
 }
 
@@ -122,6 +125,7 @@ impl Dispatcher {
             connections: AtomicU64::new(0),
             messages: Mutex::default(),
             restrictions: RwLock::new(Restrictions::new(restrictions)),
+            claims: Claims::default(),
             used_at: AtomicU64::new(now.monotonic.0),
         });
         // Somebody else may have been quicker; then theirs is the one.

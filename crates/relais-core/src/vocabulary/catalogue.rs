@@ -100,6 +100,7 @@ const ITEM: &[Fact] = &[
     Fact("assignee", Plain),
     Fact("reason", Plain),
     Fact("files", List(FILE)),
+    Fact("key", Plain),
     Fact("createdAt", Plain),
     Fact("updatedAt", Plain),
 ];

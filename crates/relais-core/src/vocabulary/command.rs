@@ -3,6 +3,8 @@
 //! In go a [`Rule`] and its [`Values`], out comes a [`Request`]: the command, and how to answer it. Nothing is looked up
 //! by name here: sources are indexes, operations are a [`Verb`].
 
+mod items;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -15,7 +17,8 @@ use super::rooms::{ROOM_BYTES_MAX, Rooms};
 use super::rule::{Rule, Source};
 use super::schema::Values;
 use crate::command::{
-    Actor, Command, InboxCommand, NewMessage, NewNotification, NewRelay, SeqRange, WhichRead,
+    Actor, Command, InboxCommand, ItemAction, NewMessage, NewNotification, NewRelay, SeqRange,
+    WhichRead,
 };
 use crate::error::{Code, Error};
 use crate::ids::{AudienceKey, Conversation, Id, RoomKey, Seq, UserId};
@@ -61,6 +64,8 @@ pub(super) enum Verb {
     Notify,
     Inbox,
     ReadNotifications,
+    Item(ItemAction),
+    ListItems,
     Stats,
     Ping,
     /// A capability that a later version brings.
@@ -91,6 +96,16 @@ impl Verb {
             "notify.send" => Verb::Notify,
             "notify.list" => Verb::Inbox,
             "notify.read" => Verb::ReadNotifications,
+            "item.create" => Verb::Item(ItemAction::Create),
+            "item.update" => Verb::Item(ItemAction::Update),
+            "item.save" => Verb::Item(ItemAction::Save),
+            "item.move" => Verb::Item(ItemAction::Move),
+            "item.assign" => Verb::Item(ItemAction::Assign),
+            "item.claim" => Verb::Item(ItemAction::Claim),
+            "item.get" => Verb::Item(ItemAction::Get),
+            "item.delete" => Verb::Item(ItemAction::Delete),
+            "item.attach" => Verb::Item(ItemAction::Attach),
+            "item.list" => Verb::ListItems,
             "stats.get" => Verb::Stats,
             "session.ping" => Verb::Ping,
             _ => Verb::Later,
@@ -236,6 +251,8 @@ impl Reading<'_, '_> {
                 limit: self.limit(1)?,
             }),
             Verb::ReadNotifications => Command::Inbox(InboxCommand::Read(self.which_read()?)),
+            Verb::Item(action) => Command::Item(Box::new(self.item(action)?)),
+            Verb::ListItems => Command::ListItems(Box::new(self.item_listing()?)),
             Verb::Stats => Command::Stats,
             Verb::Ping => Command::Ping,
             Verb::Later => self.later()?,
@@ -450,14 +467,24 @@ impl Reading<'_, '_> {
         self.read(self.rule.sources.get(parameter)?.as_ref()?)
     }
 
+    /// The same, where `null` is something else than nothing.
+    fn given(&self, parameter: usize) -> Option<Cow<'_, Value>> {
+        self.find(self.rule.sources.get(parameter)?.as_ref()?)
+    }
+
     fn read<'s>(&'s self, source: &'s Source) -> Option<Cow<'s, Value>> {
+        self.find(source).filter(|found| !found.is_null())
+    }
+
+    /// What a source leads to. A `null` is one inside an object whose schema allows it: a field that is null is not there.
+    fn find<'s>(&'s self, source: &'s Source) -> Option<Cow<'s, Value>> {
         match source {
             Source::Field(index, steps) => {
                 let mut found = self.values.get(*index)?;
                 for step in steps {
                     found = found.get(&**step)?;
                 }
-                (!found.is_null()).then_some(Cow::Borrowed(found))
+                Some(Cow::Borrowed(found))
             }
             Source::Whole => {
                 let whole = self.values.whole()?.clone();
@@ -465,7 +492,7 @@ impl Reading<'_, '_> {
             }
             Source::Gather(parts) => {
                 let part = |(name, source): &(Box<str>, Source)| {
-                    Some((name.to_string(), self.read(source)?.into_owned()))
+                    Some((name.to_string(), self.find(source)?.into_owned()))
                 };
                 Some(Cow::Owned(parts.iter().filter_map(part).collect()))
             }

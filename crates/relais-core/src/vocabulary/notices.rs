@@ -62,12 +62,12 @@ impl Notices {
 
     /// The notices of an event, in the order of the file.
     pub(super) fn of(&self, rooms: &Rooms, event: &Event) -> Vec<Notice> {
-        let made = self.0.of(event.kind);
-        if made.is_empty() {
+        let mut made = self.0.of(event).peekable();
+        if made.peek().is_none() {
             return Vec::new();
         }
         let view = View::of_event(rooms, event);
-        let wanted = made.iter().filter(|one| one.wants(&view));
+        let wanted = made.filter(|one| one.wants(&view));
         let notices = wanted.filter_map(|one| {
             let to = one.to.as_ref()?.resolve(event, &view, None)?.to;
             let words: Value = serde_json::from_str(&one.render(&view)).ok()?;

@@ -197,9 +197,18 @@ impl<'t> Compiler<'t> {
                 None
             }
             Some((name, at)) => {
-                if self.items.get(name).is_none() {
-                    let help = suggestion(name, self.items.names());
-                    table.note(at, format!("unknown item \"{name}\"{help}"));
+                match self.items.get(name) {
+                    None => {
+                        let help = suggestion(name, self.items.names());
+                        table.note(at, format!("unknown item \"{name}\"{help}"));
+                    }
+                    Some(kind) if operation.name == "item.claim" && kind.lease_ms.is_none() => {
+                        let text = format!(
+                            "an item \"{name}\" cannot be claimed; add lease = \"60s\" to [items.{name}]"
+                        );
+                        table.note(at, text);
+                    }
+                    Some(_) => {}
                 }
                 Some(name.into())
             }

@@ -133,13 +133,29 @@ impl ServerEvents {
         self.by_kind.iter().flatten().chain(&self.session)
     }
 
-    pub(super) fn of(&self, kind: EventKind) -> &[ServerEvent] {
+    fn of_kind(&self, kind: EventKind) -> &[ServerEvent] {
         self.by_kind.get(kind as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the file makes of an event, each table once, whichever of the event's kinds it is about.
+    pub(super) fn of<'s>(
+        &'s self,
+        event: &'s Event,
+    ) -> impl Iterator<Item = &'s ServerEvent> + Clone {
+        let of_kind = |kind| self.of_kind(kind);
+        let kinds = event.kinds().enumerate();
+        kinds.flat_map(move |(index, kind)| {
+            let is_new = move |one: &&ServerEvent| {
+                let mut earlier = event.kinds().take(index).flat_map(of_kind);
+                !earlier.any(|other| other.name == one.name)
+            };
+            of_kind(kind).iter().filter(is_new)
+        })
     }
 
     /// See [`super::App::tells`].
     pub(super) fn tells(&self, kind: EventKind) -> bool {
-        kind == EventKind::RelaySent || !self.of(kind).is_empty()
+        kind == EventKind::RelaySent || !self.of_kind(kind).is_empty()
     }
 
     /// See [`super::App::audience`].
@@ -148,11 +164,7 @@ impl ServerEvents {
         if event.kind == EventKind::RelaySent {
             return event.audience.clone();
         }
-        let mut made = self
-            .of(event.kind)
-            .iter()
-            .filter(|one| one.wants(&view))
-            .peekable();
+        let mut made = self.of(event).filter(|one| one.wants(&view)).peekable();
         made.peek()?;
         if let Some(audience) = &event.audience {
             return Some(audience.clone());
@@ -175,11 +187,7 @@ impl ServerEvents {
     }
 
     fn render(&self, event: &Event, view: &View<'_>, whole: Option<&Audience>) -> WireEvents {
-        let mut wanted = self
-            .of(event.kind)
-            .iter()
-            .filter(|one| one.wants(view))
-            .peekable();
+        let mut wanted = self.of(event).filter(|one| one.wants(view)).peekable();
         if event.kind == EventKind::RelaySent && wanted.peek().is_none() {
             return relayed(event).into_iter().collect();
         }
@@ -197,7 +205,7 @@ impl ServerEvents {
                 audience,
             })
         });
-        rendered.collect()
+        rendered.take(WIRE_EVENTS_MAX).collect()
     }
 }
 

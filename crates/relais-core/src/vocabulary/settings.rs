@@ -170,6 +170,37 @@ pub struct Item {
     pub moves: Vec<(Arc<str>, Vec<Arc<str>>)>,
     /// Who sees one, besides its owner and its assignee: `all`, or `role:NAME`.
     pub see: Vec<Arc<str>>,
+    /// How long a claim lasts without a sign of life, in milliseconds; `None`: items of this kind cannot be claimed.
+    pub lease_ms: Option<u64>,
+    /// Claims of one item that may be lost.
+    pub leases_max: u32,
+    /// Its status when as many were lost; `None`: it can be claimed again and again.
+    pub failed: Option<Arc<str>>,
+}
+
+/// Claims of one item that may be lost, unless the file says otherwise.
+const LEASES_MAX: u32 = 3;
+/// A claim lasts a second at least and a week at most.
+const LEASE_MS: std::ops::RangeInclusive<u64> = 1_000..=604_800_000;
+
+/// A period out of `"60s"`: a count and `s`, `min` or `h`.
+fn period(text: &str) -> Result<u64, String> {
+    let count = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit_ms = match &text[count.len()..] {
+        "s" => Some(1_000),
+        "min" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let period = count.trim().parse::<u64>().ok().zip(unit_ms);
+    let period = period.and_then(|(count, unit_ms)| count.checked_mul(unit_ms));
+    period
+        .filter(|period| LEASE_MS.contains(period))
+        .ok_or_else(|| {
+            format!(
+                "\"{text}\" is not a period from a second to a week; write a count and a unit, such as \"60s\" (s, min or h)"
+            )
+        })
 }
 
 /// All `[items.*]` tables.
@@ -249,12 +280,38 @@ impl Item {
                 table.note(*at, format!("unknown value \"{who}\" of \"see\"{help}"));
             }
         }
-        Self {
+        let mut item = Self {
             kind: kind.into(),
             fields,
             statuses,
             moves,
             see: names(&see),
+            lease_ms: None,
+            leases_max: LEASES_MAX,
+            failed: None,
+        };
+        item.read_lease(table);
+        item
+    }
+
+    fn read_lease(&mut self, table: &Table<'_>) {
+        self.lease_ms = table.text("lease").and_then(|(text, at)| {
+            let parsed = period(text);
+            parsed.map_err(|problem| table.note(at, problem)).ok()
+        });
+        let leases_max = table.integer("leases_max", 1..1_001);
+        self.leases_max = leases_max.map_or(LEASES_MAX, |max| max as u32);
+        if let Some((failed, at)) = table.text("failed") {
+            check_status(table, &self.statuses, failed, at);
+            self.failed = Some(failed.into());
+        }
+        for key in ["leases_max", "failed"] {
+            if let Some(entry) = table.entry(key)
+                && table.entry("lease").is_none()
+            {
+                let text = format!("\"{key}\" is of \"lease\"; add lease = \"60s\"");
+                table.note(entry.at.start, text);
+            }
         }
     }
 }

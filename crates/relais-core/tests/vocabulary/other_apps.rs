@@ -1,6 +1,6 @@
 //! The awkward cases of the other four apps: they prove the grammar before their capabilities come.
 
-use relais_core::command::{Command, NewRelay};
+use relais_core::command::{Command, ItemAction, ItemRequest, NewRelay};
 use relais_core::error::Code;
 use relais_core::event::{Audience, Event, EventKind, Record, Volatile};
 use relais_core::ids::{
@@ -11,14 +11,42 @@ use serde_json::{Value, json};
 
 use super::{app, ask, ask_as, command, person, user};
 
-fn unavailable(app: &App, event: &str, payload: Value) -> (String, Value) {
-    match ask_as(app, &user("alice", Some("admin")), event, &[payload])
-        .unwrap()
-        .command
-    {
-        Command::Unavailable { operation, fields } => (operation.to_string(), fields.into()),
+/// What an item request says, as the core will read it.
+fn asked(app: &App, event: &str, payload: Value) -> (ItemAction, Value) {
+    let actor = user("alice", Some("admin"));
+    match ask_as(app, &actor, event, &[payload]).unwrap().command {
+        Command::Item(request) => (request.action, said(&request)),
         other => panic!("{other:?}"),
     }
+}
+
+/// The parts that are there.
+fn said(request: &ItemRequest) -> Value {
+    let mut said = json!({ "item": request.shelf.kind, "fields": request.fields });
+    let room = request.shelf.room.as_ref();
+    let parts = [
+        ("room", room.map(|room| json!(room))),
+        ("id", request.id.as_ref().map(|id| json!(id))),
+        (
+            "status",
+            request.status.as_ref().map(|status| json!(status)),
+        ),
+        (
+            "assignee",
+            request.assignee.as_ref().map(|user| json!(user)),
+        ),
+        (
+            "reason",
+            request.reason.as_ref().map(|reason| json!(reason)),
+        ),
+        ("key", request.key.as_ref().map(|key| json!(key))),
+    ];
+    for (name, value) in parts {
+        if let Some(value) = value {
+            said[name] = value;
+        }
+    }
+    said
 }
 
 fn item(kind: EventKind, body: Value) -> Event {
@@ -119,8 +147,8 @@ fn a_wedding_s_direct_message_leaves_out_the_session_that_sent_it() {
 fn a_music_request_is_snake_case_and_for_the_dj() {
     let wedding = app("wedding");
     let payload = json!({ "songTitle": "Volare", "artist": "Modugno", "requested_by": "mallory" });
-    let (operation, fields) = unavailable(&wedding, "music_request", payload);
-    assert_eq!(operation, "item.create");
+    let (action, fields) = asked(&wedding, "music_request", payload);
+    assert_eq!(action, ItemAction::Create);
     assert_eq!(
         fields,
         json!({ "item": "music", "fields": { "songTitle": "Volare", "artist": "Modugno" } })
@@ -159,11 +187,11 @@ fn only_the_dj_answers_requests() {
         refused.message,
         r#"unable to take "accept_music"; the role does not allow it"#
     );
-    let (operation, fields) = unavailable(&wedding, "accept_music", payload[0].clone());
-    assert_eq!(operation, "item.move");
+    let (action, fields) = asked(&wedding, "accept_music", payload[0].clone());
+    assert_eq!(action, ItemAction::Move);
     assert_eq!(
         fields,
-        json!({ "item": "music", "id": "r", "status": "accepted" })
+        json!({ "item": "music", "id": "r", "status": "accepted", "fields": {} })
     );
 }
 
@@ -181,8 +209,8 @@ fn a_mic_request_is_always_urgent() {
 fn a_task_update_takes_its_fields_out_of_updates_and_tells_the_assignee() {
     let wedding = app("wedding");
     let payload = json!({ "taskId": "t-1", "updates": { "title": "Cake", "status": "done", "assignedTo": 4, "sneaky": 1 } });
-    let (operation, fields) = unavailable(&wedding, "task_update", payload);
-    assert_eq!(operation, "item.save");
+    let (action, fields) = asked(&wedding, "task_update", payload);
+    assert_eq!(action, ItemAction::Save);
     let expected = json!({ "item": "task", "id": "t-1", "status": "done", "assignee": 4, "fields": { "title": "Cake" } });
     assert_eq!(fields, expected);
     let wrong = json!({ "updates": { "status": "finished" } });
@@ -352,8 +380,8 @@ fn a_classroom_s_join_answers_with_an_event_too_and_its_people_have_permissions(
 fn a_story_s_extra_fields_pass_through_and_what_the_server_knows_outranks_them() {
     let stories = app("stories");
     let payload = json!({ "id": 9, "title": "Dawn", "author": "Inès", "cover": "c.png", "authorId": "mallory" });
-    let (operation, fields) = unavailable(&stories, "story:published", payload.clone());
-    assert_eq!(operation, "item.create");
+    let (action, fields) = asked(&stories, "story:published", payload.clone());
+    assert_eq!(action, ItemAction::Create);
     assert_eq!(fields["fields"], payload);
 
     let body = json!({ "id": 9, "kind": "story", "fields": payload, "owner": { "id": 1, "name": "Inès" }, "createdAt": "t" });
@@ -525,11 +553,11 @@ fn the_studio_s_routes_have_their_status_and_defaults() {
         )
         .unwrap();
     assert_eq!(route.status, 202);
-    let Command::Unavailable { fields, .. } = request.command else {
-        panic!("a later capability's");
+    let Command::Item(request) = request.command else {
+        panic!("an item");
     };
     assert_eq!(
-        fields["fields"],
+        said(&request)["fields"],
         json!({ "prompt": "a cat", "width": 512, "height": 512, "count": 1 })
     );
     let Match::Route(route, _) = studio.http.find("POST", "/tasks/claim") else {

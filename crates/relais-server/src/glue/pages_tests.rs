@@ -153,6 +153,33 @@ impl TenantStore for CountingTenant {
     async fn presences(&self, since: Timestamp) -> Answer<Vec<StoredPresence>> {
         self.inner.presences(since).await
     }
+
+    async fn item(
+        &self,
+        key: &relais_core::ids::ItemKey,
+    ) -> Answer<Option<relais_core::event::Item>> {
+        self.inner.item(key).await
+    }
+
+    async fn item_of(
+        &self,
+        temporary: &ports::TemporaryId,
+    ) -> Answer<Option<relais_core::event::Item>> {
+        self.inner.item_of(temporary).await
+    }
+
+    async fn items(&self, query: &ports::ItemQuery) -> Answer<ports::ItemPage> {
+        self.inner.items(query).await
+    }
+
+    async fn claimable(
+        &self,
+        shelf: &relais_core::ids::Shelf,
+        now: Timestamp,
+        limit: u32,
+    ) -> Answer<Vec<relais_core::event::Item>> {
+        self.inner.claimable(shelf, now, limit).await
+    }
 }
 
 struct Stage {

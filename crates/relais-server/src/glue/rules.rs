@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use relais_core::capability::item::{ItemKind, LeaseRule, Viewers};
 use relais_core::capability::room::{JoinPolicy, RoomPolicy};
 use relais_core::capability::roster;
 use relais_core::dispatch::Rules;
@@ -28,6 +29,8 @@ pub fn of(app: &App, limits: &Limits) -> Rules {
         };
         (kind.kind.clone(), policy)
     });
+    let items = app.items.0.iter();
+    let items = items.map(|kind| (kind.kind.clone(), item_kind(kind)));
     let contacts = match app.presence.audience {
         Reach::Contacts => roster::Contacts::Rooms,
         Reach::Tenant => roster::Contacts::Tenant,
@@ -44,6 +47,7 @@ pub fn of(app: &App, limits: &Limits) -> Rules {
     };
     Rules {
         rooms: rooms.collect(),
+        items: items.collect(),
         presence: Arc::new(presence),
         session_rooms_max: limits.session_rooms_max,
         inbox_max: limits.inbox_max,
@@ -60,6 +64,24 @@ fn tells_of_people(app: &App) -> bool {
         EventKind::RoomLeft,
     ];
     kinds.into_iter().any(|kind| app.tells(kind))
+}
+
+fn item_kind(kind: &vocabulary::Item) -> ItemKind {
+    let viewers = |who: &Arc<str>| match who.strip_prefix("role:") {
+        Some(role) => Viewers::Role(role.into()),
+        None => Viewers::All,
+    };
+    ItemKind {
+        fields: kind.fields.clone(),
+        statuses: kind.statuses.clone(),
+        moves: kind.moves.clone(),
+        see: kind.see.iter().map(viewers).collect(),
+        lease: kind.lease_ms.map(|ms| LeaseRule {
+            ms: i64::try_from(ms).unwrap_or(i64::MAX),
+            lost_max: kind.leases_max,
+            failed: kind.failed.clone(),
+        }),
+    }
 }
 
 /// An app file as the core asks it who hears of an event.

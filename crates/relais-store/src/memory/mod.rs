@@ -6,6 +6,7 @@
 
 mod erase;
 mod inbox;
+mod items;
 mod outside;
 mod read;
 mod state;
@@ -14,14 +15,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use relais_core::event::{Message, Person};
+use relais_core::event::{Item, Message, Person};
 use relais_core::ids::{
-    Conversation, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
+    Conversation, Id, ItemKey, Position, RoomKey, Seq, SessionId, Shelf, TenantKey, Timestamp,
+    UserId,
 };
 use relais_core::ports::{
-    CommitError, Committed, Fanout, Head, InboxPage, InboxQuery, Interval, LogPage, Member,
-    Membership, MessagePage, MessageQuery, Notified, RoomPerson, RoomState, Store, StoreError,
-    StoredPresence, TenantStore, Transaction, UserMessages,
+    CommitError, Committed, Fanout, Head, InboxPage, InboxQuery, Interval, ItemPage, ItemQuery,
+    LogPage, Member, Membership, MessagePage, MessageQuery, Notified, RoomPerson, RoomState, Store,
+    StoreError, StoredPresence, TemporaryId, TenantStore, Transaction, UserMessages,
 };
 
 use relais_core::restriction::Restriction;
@@ -226,5 +228,26 @@ impl TenantStore for MemoryTenant {
 
     async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError> {
         Ok(self.held().presences(since))
+    }
+
+    async fn item(&self, key: &ItemKey) -> Result<Option<Item>, StoreError> {
+        Ok(self.held().items.get(key).cloned())
+    }
+
+    async fn item_of(&self, temporary: &TemporaryId) -> Result<Option<Item>, StoreError> {
+        Ok(self.held().items.of(temporary).cloned())
+    }
+
+    async fn items(&self, query: &ItemQuery) -> Result<ItemPage, StoreError> {
+        Ok(self.held().items.page(query))
+    }
+
+    async fn claimable(
+        &self,
+        shelf: &Shelf,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Item>, StoreError> {
+        Ok(self.held().items.claimable(shelf, now, limit))
     }
 }

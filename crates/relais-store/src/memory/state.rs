@@ -8,15 +8,17 @@ use std::sync::Arc;
 
 use relais_core::event::{Event, Message, NewRecord, Person, Record};
 use relais_core::ids::{
-    Conversation, Epoch, Id, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
+    Conversation, Epoch, Id, ItemKey, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp,
+    UserId,
 };
 use relais_core::ports::{
     Change, CommitError, Committed, Head, Idempotency, Interval, Member, Membership, Notified,
-    RoomInfo, StoreError, StoredPresence, Transaction,
+    RoomInfo, StoreError, StoredPresence, TemporaryId, Transaction,
 };
 
 use relais_core::restriction::{Against, Hold, Restriction};
 
+use super::items::Items;
 use super::outside::Kept;
 use crate::retention::{Alive, Retained, Retention, StayVerdict};
 use crate::verdict::{Facts, Verdict, keeps_key, verdict};
@@ -48,6 +50,7 @@ pub(super) struct State {
     /// Oldest first.
     pub(super) inboxes: HashMap<UserId, VecDeque<Notified>>,
     pub(super) outside: Kept,
+    pub(super) items: Items,
 }
 
 /// The messages of a conversation.
@@ -91,6 +94,14 @@ impl Facts for State {
     fn member_count(&self, room: &RoomKey) -> Result<u32, StoreError> {
         Ok(self.members.get(room).map_or(0, Vec::len) as u32)
     }
+
+    fn item_version(&self, key: &ItemKey) -> Result<Option<u64>, StoreError> {
+        Ok(self.items.get(key).map(|item| item.version))
+    }
+
+    fn has_temporary_id(&self, temporary: &TemporaryId) -> Result<bool, StoreError> {
+        Ok(self.items.of(temporary).is_some())
+    }
 }
 
 impl State {
@@ -115,6 +126,7 @@ impl State {
             restrictions: BTreeMap::new(),
             inboxes: HashMap::new(),
             outside: Kept::default(),
+            items: Items::default(),
         }
     }
 
@@ -259,6 +271,8 @@ impl State {
                 self.restrictions.remove(&(against, hold));
             }
             Change::Outside(change) => self.outside.apply(change),
+            Change::PutItem(item) => self.items.put(*item),
+            Change::DeleteItem(key) => self.items.delete(&key),
         }
     }
 

@@ -8,10 +8,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use relais_core::event::{Event, Message, NewRecord, Record};
-use relais_core::ids::{Conversation, Id, Position, RoomKey, Seq, Timestamp, UserId};
+use relais_core::ids::{Conversation, Id, ItemKey, Position, RoomKey, Seq, Timestamp, UserId};
 use relais_core::ports::{
     Change, CommitError, Committed, Idempotency, Membership, Recipients, StoreError,
-    StoredPresence, Transaction,
+    StoredPresence, TemporaryId, Transaction,
 };
 use relais_core::restriction::Restriction;
 use rusqlite::{Connection, Params};
@@ -20,10 +20,9 @@ use serde::Serialize;
 use super::erase;
 use super::fault::{failed, store_error};
 use super::heads::{Place, Places, TenantLog};
-use super::inbox;
 use super::keys::{Keeper, KeyHash, Keys};
 use super::rows::{self, CODEC, Prepared};
-use super::{outside, query, rooms};
+use super::{inbox, items, outside, query, rooms};
 use crate::verdict::{self, Facts, Verdict, verdict};
 
 /// What became of one transaction, before the commit.
@@ -157,6 +156,14 @@ impl<'w> Batch<'w> {
                         keep: *keep,
                     };
                     write.notify(to, &notification)?;
+                }
+                Change::PutItem(item) => {
+                    let place = write.place(Place::of_record(item.key.shelf.room.as_ref()))?;
+                    items::put(self.connection, place, item, text())?;
+                }
+                Change::DeleteItem(key) => {
+                    let place = write.place(Place::of_record(key.shelf.room.as_ref()))?;
+                    items::delete(self.connection, place, key)?;
                 }
                 other => write.change(other)?,
             }
@@ -295,8 +302,12 @@ impl Write<'_> {
 
     fn change(&mut self, change: &Change) -> Sqlite<()> {
         match change {
-            Change::InsertMessage(_) | Change::SetPresence(_) | Change::Notify { .. } => {
-                unreachable!("written with its text by its own function")
+            Change::InsertMessage(_)
+            | Change::SetPresence(_)
+            | Change::Notify { .. }
+            | Change::PutItem(_)
+            | Change::DeleteItem(_) => {
+                unreachable!("written by its own function")
             }
             Change::EditMessage { id, body, mentions } => self.rewrite(*id, |message, at| {
                 message.edited_at = Some(verdict::edited_at(message, at));
@@ -314,14 +325,7 @@ impl Write<'_> {
                 conversation,
                 user,
                 seq,
-            } => {
-                let place = self.place(conversation.into())?;
-                self.run(
-                    "INSERT INTO marks (place, user, seq) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (place, user) DO UPDATE SET seq = max(seq, excluded.seq)",
-                    (place, user.as_str(), seq.0 as i64),
-                )
-            }
+            } => self.set_mark(conversation, user, *seq),
             Change::AddMember { room, user } => self.add_member(room, user),
             Change::RemoveMember { room, user } => self.remove_member(room, user),
             Change::SetRoom(info) => {
@@ -369,6 +373,15 @@ impl Write<'_> {
                 .iter()
                 .try_for_each(|session| self.leave(&session.0, room)),
         }
+    }
+
+    fn set_mark(&mut self, conversation: &Conversation, user: &UserId, seq: Seq) -> Sqlite<()> {
+        let place = self.place(conversation.into())?;
+        self.run(
+            "INSERT INTO marks (place, user, seq) VALUES (?1, ?2, ?3)
+             ON CONFLICT (place, user) DO UPDATE SET seq = max(seq, excluded.seq)",
+            (place, user.as_str(), seq.0 as i64),
+        )
     }
 
     fn rewrite(&mut self, id: Id, edit: impl FnOnce(&mut Message, Timestamp)) -> Sqlite<()> {
@@ -537,5 +550,13 @@ impl Facts for InDatabase<'_> {
 
     fn member_count(&self, room: &RoomKey) -> Result<u32, StoreError> {
         rooms::member_count(self.connection, self.tenant, room)
+    }
+
+    fn item_version(&self, key: &ItemKey) -> Result<Option<u64>, StoreError> {
+        items::version(self.connection, self.tenant, key)
+    }
+
+    fn has_temporary_id(&self, temporary: &TemporaryId) -> Result<bool, StoreError> {
+        Ok(items::of(self.connection, self.tenant, temporary)?.is_some())
     }
 }

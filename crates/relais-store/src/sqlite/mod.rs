@@ -11,6 +11,7 @@ mod erase;
 mod fault;
 mod heads;
 mod inbox;
+mod items;
 mod keys;
 mod open;
 mod outside;

@@ -24,10 +24,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0003_rooms_and_people.sql"),
     include_str!("../../migrations/sqlite/0004_inbox.sql"),
     include_str!("../../migrations/sqlite/0005_outside.sql"),
+    include_str!("../../migrations/sqlite/0006_items.sql"),
 ];
 
 /// Statements that a connection keeps prepared: more than there are.
-const STATEMENTS_KEPT: usize = 160;
+const STATEMENTS_KEPT: usize = 192;
 
 /// Held as long as the store is open; the system lets it go when the process dies.
 pub(super) struct Lock(#[expect(dead_code, reason = "held, never read")] File);

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use relais_core::event::{Audience, Event, EventKind, Facts, Message, NewRecord, Person, Record};
+use relais_core::event::{
+    Audience, Event, EventKind, Facts, Item, Message, NewRecord, Person, Record,
+};
 use relais_core::ids::{
     Conversation, Epoch, Position, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
@@ -24,6 +26,7 @@ pub(super) struct Prepared {
     /// One for each record.
     pub(super) records: Vec<String>,
     /// One for each inserted message, presence and notification, in the order of the changes.
+    /// One for each inserted message, each presence and each item, in the order of the changes.
     pub(super) changes: Vec<String>,
 }
 
@@ -38,6 +41,7 @@ impl Prepared {
                 Change::InsertMessage(message) => Some(message_data(message)),
                 Change::SetPresence(presence) => Some(presence_data(presence)),
                 Change::Notify { notification, .. } => Some(json(notification)),
+                Change::PutItem(item) => Some(json(item)),
                 _ => None,
             });
         Ok(Self {
@@ -56,6 +60,8 @@ impl Prepared {
 
 #[derive(Serialize)]
 struct RecordOut<'a> {
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    also: &'a [EventKind],
     #[serde(skip_serializing_if = "Option::is_none")]
     room: &'a Option<RoomKey>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,6 +78,8 @@ struct RecordOut<'a> {
 
 #[derive(Deserialize)]
 struct RecordIn {
+    #[serde(default)]
+    also: Vec<EventKind>,
     room: Option<RoomKey>,
     actor: Option<Person>,
     session: Option<SessionId>,
@@ -85,6 +93,7 @@ struct RecordIn {
 pub(super) fn blank_record(text: &str) -> Result<String, StoreError> {
     let data: RecordIn = parse(text)?;
     json(&RecordOut {
+        also: &[],
         room: &data.room,
         actor: &None,
         session: &None,
@@ -114,6 +123,7 @@ struct PresenceIn {
 fn record_data(record: &NewRecord) -> Result<String, StoreError> {
     let event = &record.event;
     json(&RecordOut {
+        also: &event.also,
         room: &event.room,
         actor: &event.actor,
         session: &event.session,
@@ -163,6 +173,7 @@ pub(super) fn record(
         at: Timestamp(integer(row, 2)?),
         event: Event {
             kind,
+            also: data.also,
             room: data.room,
             actor: data.actor,
             session: data.session,
@@ -208,6 +219,11 @@ pub(super) fn notified(row: &Row<'_>) -> Result<Notified, StoreError> {
         is_read: integer(row, 0)? != 0,
         notification: parse(text(row, 1)?)?,
     })
+}
+
+/// An item's text.
+pub(super) fn item(row: &Row<'_>, column: usize) -> Result<Item, StoreError> {
+    parse(text(row, column)?)
 }
 
 /// A user from its text and whether it is a JSON number.

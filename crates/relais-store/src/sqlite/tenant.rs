@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use relais_core::event::{Message, Person};
-use relais_core::ids::{Conversation, Id, Position, RoomKey, Seq, SessionId, Timestamp, UserId};
+use relais_core::event::{Item, Message, Person};
+use relais_core::ids::{
+    Conversation, Id, ItemKey, Position, RoomKey, Seq, SessionId, Shelf, Timestamp, UserId,
+};
 use relais_core::ports::{
-    CommitError, Committed, Head, InboxPage, InboxQuery, Interval, LogPage, Member, Membership,
-    MessagePage, MessageQuery, Notified, RoomPerson, RoomState, StoreError, StoredPresence,
-    TenantStore, Transaction, UserMessages,
+    CommitError, Committed, Head, InboxPage, InboxQuery, Interval, ItemPage, ItemQuery, LogPage,
+    Member, Membership, MessagePage, MessageQuery, Notified, RoomPerson, RoomState, StoreError,
+    StoredPresence, TemporaryId, TenantStore, Transaction, UserMessages,
 };
 use relais_core::restriction::Restriction;
 use rusqlite::Connection;
@@ -19,10 +21,10 @@ use tokio::sync::oneshot;
 use super::Inner;
 use super::fault::closed;
 use super::heads::TenantLog;
-use super::inbox;
 use super::pace;
 use super::rows::Prepared;
 use super::writer::{Commit, Job};
+use super::{inbox, items};
 use super::{query, rooms};
 
 /// The handle; cheap, one for a tenant.
@@ -256,6 +258,35 @@ impl TenantStore for SqliteTenant {
 
     async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError> {
         self.ask(move |connection, tenant| query::presences(connection, tenant, since))
+            .await
+    }
+
+    async fn item(&self, key: &ItemKey) -> Result<Option<Item>, StoreError> {
+        let key = key.clone();
+        self.ask(move |connection, tenant| items::item(connection, tenant, &key))
+            .await
+    }
+
+    async fn item_of(&self, temporary: &TemporaryId) -> Result<Option<Item>, StoreError> {
+        let temporary = temporary.clone();
+        self.ask(move |connection, tenant| items::of(connection, tenant, &temporary))
+            .await
+    }
+
+    async fn items(&self, query: &ItemQuery) -> Result<ItemPage, StoreError> {
+        let query = query.clone();
+        self.ask(move |connection, tenant| items::page(connection, tenant, &query))
+            .await
+    }
+
+    async fn claimable(
+        &self,
+        shelf: &Shelf,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Item>, StoreError> {
+        let shelf = shelf.clone();
+        self.ask(move |connection, tenant| items::claimable(connection, tenant, &shelf, now, limit))
             .await
     }
 }

@@ -17,7 +17,9 @@ use relais_core::command::{
 };
 use relais_core::dispatch::{Dispatcher, Ports, Resumed, Rules};
 use relais_core::error::{Code, Error};
-use relais_core::event::{Audience, Event, EventKind, Facts, Message, Person, Record, Volatile};
+use relais_core::event::{
+    Audience, Event, EventKind, Facts, Item, Message, Person, Record, Volatile,
+};
 use relais_core::ids::*;
 use relais_core::ports::*;
 use relais_core::restriction::{Against, Restriction};
@@ -181,13 +183,13 @@ pub fn user(name: &str) -> UserId {
     UserId::text(name)
 }
 
-/// A user whose token names the BAMs 1 and 2.
+/// A user whose token names the BAMs 1 and 2; whose name begins with `dj` is one.
 pub fn identity(name: &str) -> Identity {
     Identity {
         person: Person {
             id: user(name),
             name: name.to_uppercase().into(),
-            role: None,
+            role: name.starts_with("dj").then(|| "dj".into()),
         },
         claimed_rooms: vec![bam("1"), bam("2")],
         expires_at: None,
@@ -214,6 +216,7 @@ fn rules(contacts: Contacts) -> Rules {
     });
     Rules {
         rooms: HashMap::from(rooms),
+        items: crate::items::kinds(),
         presence: Arc::new(roster::Rules {
             contacts,
             ..roster::Rules::default()

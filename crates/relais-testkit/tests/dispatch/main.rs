@@ -7,6 +7,7 @@ mod following;
 mod house;
 mod inboxes;
 
+mod items;
 mod messages;
 mod moderation;
 mod personal;

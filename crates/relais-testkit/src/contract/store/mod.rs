@@ -9,6 +9,7 @@ pub mod erasure;
 pub mod history;
 pub mod idempotency;
 pub mod inbox;
+pub mod items;
 pub mod order;
 pub mod outside;
 pub mod people;
@@ -257,6 +258,16 @@ macro_rules! store_contract {
             outside: an_address_takes_the_pushes_of_one_user,
             outside: a_user_has_a_bounded_number_of_addresses,
             outside: what_is_kept_for_outside_is_there_after_opening_again,
+            items: an_item_is_found_with_everything_that_it_had,
+            items: items_that_look_alike_are_different_items,
+            items: the_id_of_an_item_keeps_its_json_form,
+            items: items_are_paged_newest_first_by_creation,
+            items: items_are_listed_by_status_and_by_owner_or_assignee,
+            items: an_item_is_changed_only_as_it_was_loaded,
+            items: a_temporary_id_finds_its_item_and_is_taken_until_the_item_goes,
+            items: items_are_claimable_oldest_first_when_their_lease_is_free,
+            items: an_event_of_several_kinds_stays_one,
+            items: items_are_there_after_opening_again,
             durable: everything_is_there_after_opening_again,
             durable: restrictions_are_there_after_opening_again,
             durable: the_epoch_of_a_tenant_stays_the_same,

@@ -98,4 +98,21 @@ impl TenantStore for HookedTenant {
     async fn presences(&self, since: Timestamp) -> Result<Vec<StoredPresence>, StoreError> {
         self.inner.presences(since).await
     }
+    async fn item(&self, key: &ItemKey) -> Result<Option<Item>, StoreError> {
+        self.inner.item(key).await
+    }
+    async fn item_of(&self, temporary: &TemporaryId) -> Result<Option<Item>, StoreError> {
+        self.inner.item_of(temporary).await
+    }
+    async fn items(&self, query: &ItemQuery) -> Result<ItemPage, StoreError> {
+        self.inner.items(query).await
+    }
+    async fn claimable(
+        &self,
+        shelf: &Shelf,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Item>, StoreError> {
+        self.inner.claimable(shelf, now, limit).await
+    }
 }

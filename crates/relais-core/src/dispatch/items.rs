@@ -1,0 +1,272 @@
+//! Items through the door: what is loaded for them, and how often they are decided.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use super::rooms::session;
+use super::settle::{Refused, store_error, too_many_conflicts};
+use super::tenant::{Tenant, held};
+use super::{DECISIONS_MAX, Dispatcher};
+use crate::capability::item::{self, Claim, ItemKind};
+use crate::capability::{Outcome, Standing};
+use crate::command::{Actor, Invocation, ItemAction, ItemListing, ItemRequest, Permission};
+use crate::error::{Code, Error};
+use crate::event::{Facts, Item, Person};
+use crate::ids::{ItemKey, RoomKey, UserId};
+use crate::ports::TemporaryId;
+
+/// Items that were lost too often and are put aside by one claim, at most.
+const FAILED_MAX: u32 = 100;
+/// Items that are looked at to find one that nobody is claiming at this moment.
+const CLAIMS_MAX: usize = 100;
+
+impl Dispatcher {
+    pub(super) async fn item(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        request: &ItemRequest,
+    ) -> Result<Facts, Error> {
+        let kind = self.kind(&request.shelf.kind)?;
+        let is_read = request.action == ItemAction::Get;
+        if let Some(room) = &request.shelf.room {
+            let may = &request.may;
+            self.let_in(tenant, invocation, room, may, is_read).await?;
+        }
+        match request.action {
+            ItemAction::Get => {
+                let item = self.loaded(tenant, request).await?;
+                item::permit(kind, request, &item, &invocation.actor)?;
+                Ok(item::shown(&item))
+            }
+            ItemAction::Claim => self.claim(tenant, invocation, kind, request).await,
+            _ => self.change(tenant, invocation, kind, request).await,
+        }
+    }
+
+    async fn change(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        kind: &ItemKind,
+        request: &ItemRequest,
+    ) -> Result<Facts, Error> {
+        for _ in 0..DECISIONS_MAX {
+            let outcome = if item::is_creation(request) {
+                let owner = self.owner(tenant, invocation, request).await?;
+                let existing = self.existing(tenant, request, owner.as_ref()).await?;
+                item::create(invocation, kind, request, owner, existing.as_ref())?
+            } else {
+                let item = self.loaded(tenant, request).await?;
+                match request.action {
+                    ItemAction::Delete => item::delete(invocation, kind, request, &item)?,
+                    _ => item::edit(invocation, kind, request, &item)?,
+                }
+            };
+            if let Some(reply) = self.carried(tenant, invocation, outcome).await? {
+                return Ok(reply);
+            }
+        }
+        Err(too_many_conflicts())
+    }
+
+    /// Takes the oldest item that is free. What others are claiming right now is left to them, so that workers who come together
+    /// get one each instead of getting into each other's way.
+    async fn claim(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        kind: &ItemKind,
+        request: &ItemRequest,
+    ) -> Result<Facts, Error> {
+        let rule = item::lease_for(invocation, kind, request)?;
+        let (mut conflicts, mut failed) = (0, 0);
+        while conflicts < DECISIONS_MAX && failed < FAILED_MAX {
+            let limit = (held(&tenant.claims).len() + 1).min(CLAIMS_MAX);
+            let now = invocation.now.wall;
+            let free = tenant.store.claimable(&request.shelf, now, limit as u32);
+            let free = free.await.map_err(store_error)?;
+            let Some((item, _claiming)) = free
+                .into_iter()
+                .find_map(|item| Some((Claiming::of(&tenant.claims, &item.key)?, item)))
+                .map(|(claiming, item)| (item, claiming))
+            else {
+                return Err(item::nothing_free(request));
+            };
+            let (outcome, is_taken) = match item::claim(invocation, kind, rule, request, &item) {
+                Claim::Taken(outcome) => (outcome, true),
+                Claim::Failed(outcome) => (outcome, false),
+            };
+            match self.carried(tenant, invocation, outcome).await? {
+                Some(reply) if is_taken => return Ok(reply),
+                Some(_) => failed += 1,
+                None => conflicts += 1,
+            }
+        }
+        Err(too_many_conflicts())
+    }
+
+    pub(super) async fn list_items(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        listing: &ItemListing,
+    ) -> Result<Facts, Error> {
+        let kind = self.kind(&listing.shelf.kind)?;
+        if let Some(room) = &listing.shelf.room {
+            let may = &listing.may;
+            self.let_in(tenant, invocation, room, may, true).await?;
+        }
+        let query = item::page_query(kind, listing, &invocation.actor);
+        if let Some(id) = &query.before {
+            let key = ItemKey {
+                shelf: query.shelf.clone(),
+                id: id.clone(),
+            };
+            let found = tenant.store.item(&key).await.map_err(store_error)?;
+            if !found.is_some_and(|item| item::is_seen(kind, &item, &invocation.actor)) {
+                let kind = &query.shelf.kind;
+                let text = format!("unable to list {kind}; the one to list before is not there");
+                return Err(Error::new(Code::NotFound, text));
+            }
+        }
+        let page = tenant.store.items(&query).await.map_err(store_error)?;
+        Ok(item::page(&page))
+    }
+
+    fn kind(&self, name: &str) -> Result<&ItemKind, Error> {
+        self.rules.items.get(name).ok_or_else(|| {
+            let text = format!("there is no kind of item \"{name}\"");
+            Error::new(Code::InvalidPayload, text)
+        })
+    }
+
+    /// Items of a room are for who stands in it; a role that the app file names is enough in every room.
+    async fn let_in(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        room: &RoomKey,
+        may: &Permission,
+        is_read: bool,
+    ) -> Result<(), Error> {
+        if item::is_role_enough(&invocation.actor, may) {
+            return Ok(());
+        }
+        let (standing, _) = self.standing(tenant, invocation, room).await?;
+        let is_session = session(invocation).is_some();
+        match standing {
+            Standing::Joined => Ok(()),
+            Standing::Participant if is_read || !is_session => Ok(()),
+            Standing::Participant => {
+                let text = "unable to change items of a room; this session has not joined it";
+                Err(Error::new(Code::NotInRoom, text))
+            }
+            Standing::Stranger => {
+                let text = "unable to reach items of a room; not a member";
+                Err(Error::new(Code::NotAMember, text))
+            }
+        }
+    }
+
+    async fn loaded(&self, tenant: &Tenant, request: &ItemRequest) -> Result<Item, Error> {
+        let found = tenant.store.item(&item::key(request)?).await;
+        found
+            .map_err(store_error)?
+            .ok_or_else(|| item::not_found(request))
+    }
+
+    /// In whose name an item is created: the user's who asks, whatever a payload says; the backend names somebody, or nobody.
+    async fn owner(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        request: &ItemRequest,
+    ) -> Result<Option<Person>, Error> {
+        match (&invocation.actor, &request.owner) {
+            (Actor::User(identity), _) => Ok(Some(identity.person.clone())),
+            (Actor::Backend, Some(user)) => self.known(tenant, user).await.map(Some),
+            (Actor::Backend, None) => Ok(None),
+        }
+    }
+
+    /// A user under the name that was last seen, or under the id as a name.
+    async fn known(&self, tenant: &Tenant, user: &UserId) -> Result<Person, Error> {
+        let here = super::tenant::read(&tenant.roster).user(user);
+        let name = match here {
+            Some(shown) => Some(shown.person.name),
+            None => {
+                let stored = tenant.store.presence(user).await.map_err(store_error)?;
+                stored.map(|stored| stored.person.name)
+            }
+        };
+        Ok(Person {
+            id: user.clone(),
+            name: name.unwrap_or_else(|| user.as_str().into()),
+            role: None,
+        })
+    }
+
+    /// What was created under the same id, or else under the same temporary id.
+    async fn existing(
+        &self,
+        tenant: &Tenant,
+        request: &ItemRequest,
+        owner: Option<&Person>,
+    ) -> Result<Option<Item>, Error> {
+        if request.id.is_some() {
+            let found = tenant.store.item(&item::key(request)?).await;
+            if let Some(item) = found.map_err(store_error)? {
+                return Ok(Some(item));
+            }
+        }
+        let Some(key) = &request.key else {
+            return Ok(None);
+        };
+        let temporary = TemporaryId {
+            shelf: request.shelf.clone(),
+            owner: owner.map(|owner| owner.id.clone()),
+            key: key.clone(),
+        };
+        tenant.store.item_of(&temporary).await.map_err(store_error)
+    }
+
+    /// The answer once an outcome is committed; `None` where it has to be decided again.
+    async fn carried(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        outcome: Outcome,
+    ) -> Result<Option<Facts>, Error> {
+        match self.settle(tenant, outcome, invocation).await {
+            Ok(settled) => Ok(Some(settled.reply)),
+            Err(Refused::Conflict) => Ok(None),
+            Err(Refused::Error(error)) => Err(error),
+        }
+    }
+}
+
+/// Items of a tenant that somebody is claiming at this moment.
+pub(super) type Claims = Arc<Mutex<HashSet<ItemKey>>>;
+
+/// Marks an item as being claimed until it is dropped.
+struct Claiming {
+    claims: Claims,
+    key: ItemKey,
+}
+
+impl Claiming {
+    /// `None` where somebody else is claiming it.
+    fn of(claims: &Claims, key: &ItemKey) -> Option<Self> {
+        held(claims).insert(key.clone()).then(|| Self {
+            claims: claims.clone(),
+            key: key.clone(),
+        })
+    }
+}
+
+impl Drop for Claiming {
+    fn drop(&mut self) {
+        held(&self.claims).remove(&self.key);
+    }
+}

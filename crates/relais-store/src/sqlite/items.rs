@@ -1,0 +1,194 @@
+//! Items in the database: their reads and their writes.
+//!
+//! What is searched by stands in columns, the item itself in one JSON text. A place names room and tenant at once, so no statement
+//! here can reach another tenant's items.
+
+use relais_core::event::Item;
+use relais_core::ids::{ItemKey, Shelf, Timestamp, UserId};
+use relais_core::ports::{ItemPage, ItemQuery, StoreError, TemporaryId};
+use rusqlite::{Connection, Params};
+
+use super::heads::{Place, find};
+use super::query::{all, first};
+use super::rows;
+
+/// The place of a shelf, if anything was ever there.
+fn place(connection: &Connection, tenant: i64, shelf: &Shelf) -> Result<Option<i64>, StoreError> {
+    find(connection, tenant, &Place::of_record(shelf.room.as_ref()))
+}
+
+/// One item.
+pub(super) fn item(
+    connection: &Connection,
+    tenant: i64,
+    key: &ItemKey,
+) -> Result<Option<Item>, StoreError> {
+    let Some(place) = place(connection, tenant, &key.shelf)? else {
+        return Ok(None);
+    };
+    let sql = "SELECT data FROM items WHERE place = ?1 AND kind = ?2 AND id = ?3";
+    let params = (place, &*key.shelf.kind, key.id.as_str());
+    first(connection, sql, params, |row| rows::item(row, 0))
+}
+
+/// The version of an item.
+pub(super) fn version(
+    connection: &Connection,
+    tenant: i64,
+    key: &ItemKey,
+) -> Result<Option<u64>, StoreError> {
+    let Some(place) = place(connection, tenant, &key.shelf)? else {
+        return Ok(None);
+    };
+    let sql = "SELECT version FROM items WHERE place = ?1 AND kind = ?2 AND id = ?3";
+    let params = (place, &*key.shelf.kind, key.id.as_str());
+    let version = first(connection, sql, params, |row| rows::integer(row, 0))?;
+    Ok(version.map(|version| version as u64))
+}
+
+/// The newest item that was created under a temporary id.
+pub(super) fn of(
+    connection: &Connection,
+    tenant: i64,
+    temporary: &TemporaryId,
+) -> Result<Option<Item>, StoreError> {
+    let Some(place) = place(connection, tenant, &temporary.shelf)? else {
+        return Ok(None);
+    };
+    let sql = "SELECT data FROM items
+               WHERE place = ?1 AND kind = ?2 AND temporary = ?3 AND owner IS ?4
+               ORDER BY number DESC LIMIT 1";
+    let params = (
+        place,
+        &*temporary.shelf.kind,
+        &*temporary.key,
+        temporary.owner.as_ref().map(UserId::as_str),
+    );
+    first(connection, sql, params, |row| rows::item(row, 0))
+}
+
+/// A page, newest first.
+pub(super) fn page(
+    connection: &Connection,
+    tenant: i64,
+    query: &ItemQuery,
+) -> Result<ItemPage, StoreError> {
+    let nothing = ItemPage {
+        items: Vec::new(),
+        has_more: false,
+    };
+    let Some(place) = place(connection, tenant, &query.shelf)? else {
+        return Ok(nothing);
+    };
+    let kind = &*query.shelf.kind;
+    let before = match &query.before {
+        None => i64::MAX,
+        Some(id) => {
+            let sql = "SELECT number FROM items WHERE place = ?1 AND kind = ?2 AND id = ?3";
+            let params = (place, kind, id.as_str());
+            match first(connection, sql, params, |row| rows::integer(row, 0))? {
+                Some(number) => number,
+                None => return Ok(nothing),
+            }
+        }
+    };
+    let status = query.status.as_deref();
+    let limit = crate::items_limit(query.limit);
+    let wanted = limit as i64 + 1;
+    let read = |row: &rusqlite::Row<'_>| rows::item(row, 0);
+    let mut items = match (&query.of, status) {
+        (Some(user), _) => {
+            // Each half by its own index; what a user owns and was given is there once.
+            let half = |column| {
+                format!(
+                    "SELECT * FROM (SELECT number, data FROM items
+                     WHERE place = ?1 AND kind = ?2 AND {column} = ?3 AND number < ?4
+                       AND (?5 IS NULL OR status = ?5) ORDER BY number DESC LIMIT ?6)"
+                )
+            };
+            let sql = format!(
+                "SELECT data FROM ({} UNION {}) ORDER BY number DESC LIMIT ?6",
+                half("owner"),
+                half("assignee")
+            );
+            let params = (place, kind, user.as_str(), before, status, wanted);
+            all(connection, &sql, params, read)?
+        }
+        (None, Some(status)) => {
+            let sql = "SELECT data FROM items
+                       WHERE place = ?1 AND kind = ?2 AND status = ?3 AND number < ?4
+                       ORDER BY number DESC LIMIT ?5";
+            all(connection, sql, (place, kind, status, before, wanted), read)?
+        }
+        (None, None) => {
+            let sql = "SELECT data FROM items WHERE place = ?1 AND kind = ?2 AND number < ?3
+                       ORDER BY number DESC LIMIT ?4";
+            all(connection, sql, (place, kind, before, wanted), read)?
+        }
+    };
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    Ok(ItemPage { items, has_more })
+}
+
+/// The oldest that can be claimed.
+pub(super) fn claimable(
+    connection: &Connection,
+    tenant: i64,
+    shelf: &Shelf,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Item>, StoreError> {
+    let Some(place) = place(connection, tenant, shelf)? else {
+        return Ok(Vec::new());
+    };
+    let sql = "SELECT data FROM items
+               WHERE place = ?1 AND kind = ?2 AND free_at IS NOT NULL AND free_at <= ?3
+               ORDER BY number LIMIT ?4";
+    let limit = crate::items_limit(limit) as i64;
+    let params = (place, &*shelf.kind, now.0, limit);
+    all(connection, sql, params, |row| rows::item(row, 0))
+}
+
+/// Stores an item, or replaces it in its place.
+pub(super) fn put(
+    connection: &Connection,
+    place: i64,
+    item: &Item,
+    data: &str,
+) -> rusqlite::Result<()> {
+    run(
+        connection,
+        "INSERT INTO items (place, kind, id, version, status, owner, assignee, temporary, free_at, data)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (place, kind, id) DO UPDATE
+         SET version = excluded.version, status = excluded.status, owner = excluded.owner,
+             assignee = excluded.assignee, temporary = excluded.temporary,
+             free_at = excluded.free_at, data = excluded.data",
+        (
+            place,
+            &*item.key.shelf.kind,
+            item.key.id.as_str(),
+            item.version as i64,
+            item.status.as_deref(),
+            item.owner.as_ref().map(|owner| owner.id.as_str()),
+            item.assignee.as_ref().map(UserId::as_str),
+            item.temporary_id.as_deref(),
+            item.lease.map(|lease| lease.free_at.0),
+            data,
+        ),
+    )
+}
+
+/// Removes an item.
+pub(super) fn delete(connection: &Connection, place: i64, key: &ItemKey) -> rusqlite::Result<()> {
+    run(
+        connection,
+        "DELETE FROM items WHERE place = ?1 AND kind = ?2 AND id = ?3",
+        (place, &*key.shelf.kind, key.id.as_str()),
+    )
+}
+
+fn run(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute(params).map(|_| ())
+}
