@@ -72,7 +72,7 @@ pub trait Service: Send + Sync + Sized + 'static {
     /// event `gap` with `{"from":F,"to":T,"reason":"trimmed"}`: positions `F` to `T` are missing, both included.
     fn gap(self: &Arc<Self>, socket: &Socket<Self>, from: u64, to: u64) {
         let args = format!(r#"{{"from":{from},"to":{to},"reason":"trimmed"}}"#);
-        socket.emit("gap", args.as_bytes());
+        socket.emit_with_cursor("gap", args.as_bytes());
     }
 
     /// A message of a plain JSON session ([`crate::Wire::Plain`]) is no frame `{type, data, id}`; the session stays. By default the client

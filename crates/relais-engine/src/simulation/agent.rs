@@ -10,6 +10,7 @@ use super::service::REFUSED;
 use super::truth::Heard;
 use super::wire::{Packet, numbers};
 use super::world::Shared;
+use crate::endpoint::Wire;
 use crate::handle::EngineHandle;
 use crate::room::Position;
 
@@ -33,6 +34,7 @@ pub(crate) struct Agent {
     namespace: &'static str,
     pub(crate) scope: u32,
     has_recovery: bool,
+    is_plain: bool,
     /// The session, once there was one.
     pub(crate) sid: Option<String>,
     /// The last offset.
@@ -66,6 +68,8 @@ pub(crate) struct Identity {
     pub(crate) scope: u32,
     pub(crate) namespace: &'static str,
     pub(crate) has_recovery: bool,
+    /// Plain JSON, which has the namespace `/` and recovery.
+    pub(crate) is_plain: bool,
 }
 
 /// More than a session has events.
@@ -86,6 +90,7 @@ impl Agent {
             namespace: identity.namespace,
             scope: identity.scope,
             has_recovery: identity.has_recovery,
+            is_plain: identity.is_plain,
             sid: None,
             offset: None,
             link: None,
@@ -112,13 +117,23 @@ impl Agent {
     pub(crate) fn open(&mut self, number: u64, by_polling: bool, room_bytes: usize) {
         let recovery = u8::from(self.has_recovery);
         let query = format!("u={}&s={}&r={recovery}&l={number}", self.number, self.scope);
-        let link = match by_polling {
-            true => Link::polling(&self.engine, number, &query),
-            false => Link::websocket(&self.engine, number, &query, room_bytes),
+        let link = match (self.is_plain, by_polling) {
+            (true, _) => {
+                let query = format!("{query}{}", self.comeback());
+                Link::websocket(&self.engine, number, &query, room_bytes, Wire::Plain)
+            }
+            (false, true) => Link::polling(&self.engine, number, &query),
+            (false, false) => {
+                Link::websocket(&self.engine, number, &query, room_bytes, Wire::SocketIo)
+            }
         };
         self.note(|| format!("opens link {number}, polling: {by_polling}"));
         self.ghosts.extend(self.link.replace(link));
         self.begin_again();
+        if self.is_plain {
+            // Its request is its CONNECT.
+            self.phase = Phase::Connecting;
+        }
         self.incomplete = None;
         self.has_sinned = false;
         self.has_dawdled = false;
@@ -162,8 +177,11 @@ impl Agent {
         self.forget();
     }
 
-    /// DISCONNECT, and CONNECT again on the same link.
+    /// DISCONNECT, and CONNECT again on the same link, where there is such a thing.
     pub(crate) fn reconnect_in_place(&mut self) {
+        if self.is_plain {
+            return self.leave();
+        }
         self.say(&format!("1{}", self.address()));
         self.begin_again();
         self.ack_base += ACKS_OF_A_SESSION;
@@ -190,8 +208,11 @@ impl Agent {
         ));
     }
 
-    /// A binary event, whose attachment follows.
+    /// A binary event, whose attachment follows; on plain JSON an ordinary one.
     pub(crate) fn ask_binary(&mut self, kind: u64, argument: u64) {
+        if self.is_plain {
+            return self.ask(kind, argument, false);
+        }
         self.sent += 1;
         let number = self.sent;
         let placeholder = r#"{"_placeholder":true,"num":0}"#;
@@ -216,6 +237,14 @@ impl Agent {
             "/" => String::new(),
             other => format!("{other},"),
         }
+    }
+
+    /// What a plain JSON client adds to its address to go on with its session.
+    fn comeback(&self) -> String {
+        let back = self.sid.as_ref().zip(self.offset.as_ref());
+        back.map_or_else(String::new, |(sid, offset)| {
+            format!("&p=p-{sid}&o={offset}")
+        })
     }
 
     fn connect(&mut self) {
@@ -244,6 +273,7 @@ impl Agent {
         let waited = link.waiting();
         let is_slow = self.pace.read_bytes != usize::MAX;
         self.has_dawdled |= is_slow || self.is_mute;
+        link.mute(self.is_mute);
         match link.pump(self.pace) {
             Ok(came) => {
                 for came in came {
@@ -391,7 +421,11 @@ impl Agent {
             .offset()
             .filter(|_| self.has_recovery)
             .map(str::to_owned);
-        if self.has_recovery && offset.is_none() && name != "q" {
+        let has_offset = match self.is_plain {
+            true => matches!(name, "m" | "connected" | "gap"),
+            false => name != "q",
+        };
+        if self.has_recovery && has_offset && offset.is_none() {
             return self.wrong(|| format!("was sent {} without an offset", packet.json));
         }
         match name {
@@ -401,6 +435,8 @@ impl Agent {
             "connected" => self.began(args),
             "q" => self.answer(packet, args),
             "x" | "live" => {}
+            // What it says to break a rule is no frame.
+            "error" if self.is_plain && self.has_sinned => {}
             _ => self.wrong(|| format!("was sent {name}")),
         }
         if let Some(offset) = offset {

@@ -44,6 +44,7 @@ fn gate_is_needed(connection: &Rc<Connection<SimulatedService>>, world: &Shared)
     let is_draining = connection.shard.engine.is_draining();
     if connection.is_gate_closed()
         && !connection.has_commands()
+        && connection.connecting() == 0
         && connection.is_open()
         && !is_draining
     {

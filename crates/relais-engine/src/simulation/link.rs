@@ -15,6 +15,7 @@ use http_body_util::{BodyExt as _, Full};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::plain::Interpreter;
 use super::socket::{End, Peer, link};
 use super::wire::{Frame, Frames, frame};
 use crate::command::{HttpCommand, Opening, Upgraded};
@@ -48,6 +49,8 @@ pub(crate) struct Link {
     engine: EngineHandle,
     query: String,
     transport: Transport,
+    /// Where plain JSON is spoken.
+    interpreter: Option<Interpreter>,
     is_over: bool,
 }
 
@@ -60,6 +63,8 @@ struct WebSocket {
     peer: Peer,
     frames: Frames,
     unsent: Vec<u8>,
+    /// Its pings of WebSocket get no answer.
+    is_mute: bool,
 }
 
 #[derive(Default)]
@@ -102,6 +107,7 @@ impl WebSocket {
             peer,
             frames: Frames::default(),
             unsent: Vec::new(),
+            is_mute: false,
         }
     }
 
@@ -131,8 +137,8 @@ impl WebSocket {
                     self.peer.send(&std::mem::take(&mut self.unsent));
                     came.push(Came::Closed(code));
                 }
-                Frame::Ping => self.write(10, b""),
-                Frame::Pong => {}
+                Frame::Ping if !self.is_mute => self.write(10, b""),
+                Frame::Ping | Frame::Pong => {}
             }
         }
         let has_ended = self.peer.engine_end() != End::Open && self.peer.waiting() == 0;
@@ -151,11 +157,12 @@ impl Link {
         number: u64,
         query: &str,
         room_bytes: usize,
+        wire: Wire,
     ) -> Self {
         let (socket, peer) = link(room_bytes, usize::MAX);
         let handle = engine.clone();
         let opening = Box::new(Opening {
-            endpoint: Endpoint::new(0, Wire::SocketIo),
+            endpoint: Endpoint::new(0, wire),
             path: String::new(),
             peer: address(),
             headers: HeaderMap::new(),
@@ -178,6 +185,7 @@ impl Link {
             engine: engine.clone(),
             query: query.to_owned(),
             transport: Transport::WebSocket(WebSocket::new(peer)),
+            interpreter: (wire == Wire::Plain).then(Interpreter::default),
             is_over: false,
         }
     }
@@ -189,6 +197,7 @@ impl Link {
             engine: engine.clone(),
             query: query.to_owned(),
             transport: Transport::Polling(Polling::default()),
+            interpreter: None,
             is_over: false,
         }
     }
@@ -216,8 +225,22 @@ impl Link {
         }
     }
 
+    /// Whether it leaves pings of WebSocket unanswered; those of Engine.IO are the agent's.
+    pub(crate) fn mute(&mut self, is_mute: bool) {
+        if let Transport::WebSocket(socket) = &mut self.transport {
+            socket.is_mute = is_mute;
+        }
+    }
+
     /// Queues an Engine.IO packet.
     pub(crate) fn send(&mut self, packet: &str) {
+        let said = match &self.interpreter {
+            Some(_) => Interpreter::say(packet),
+            None => Some(packet.to_owned()),
+        };
+        let Some(packet) = &said else {
+            return;
+        };
         match &mut self.transport {
             Transport::WebSocket(socket) => socket.write(1, packet.as_bytes()),
             Transport::Polling(polling) => polling.unsent.push(packet.to_owned()),
@@ -262,10 +285,27 @@ impl Link {
             Transport::WebSocket(socket) => socket.pump(pace)?,
             Transport::Polling(_) => self.pump_polling(pace)?,
         };
+        let came = self.interpret(came)?;
         self.is_over |= came
             .iter()
             .any(|came| matches!(came, Came::Closed(_) | Came::Lost | Came::Torn));
         Ok(came)
+    }
+
+    fn interpret(&mut self, came: Vec<Came>) -> Result<Vec<Came>, String> {
+        let Some(interpreter) = &mut self.interpreter else {
+            return Ok(came);
+        };
+        let mut told = Vec::with_capacity(came.len());
+        for came in came {
+            match came {
+                Came::Text(text) => {
+                    told.extend(interpreter.hear(&text)?.into_iter().map(Came::Text))
+                }
+                other => told.push(other),
+            }
+        }
+        Ok(told)
     }
 
     /// Ends it: by FIN, or by RST, which may cut a frame in two.

@@ -13,6 +13,7 @@ use super::link::{Came, Link, Pace};
 use super::schedule::{Character, SCOPES};
 use super::world::{Shared, Weather};
 use super::{checks, panics};
+use crate::endpoint::Wire;
 use crate::settings::Settings;
 
 /// Steps of one input; the rest is ignored.
@@ -187,7 +188,13 @@ impl Machine {
         let query = format!("u={user}&s={scope}&r={recovery}&l={number}");
         let room_bytes = [64, 65_536][how >> 3 & 1];
         self.links.push(match how >> 4 & 1 {
-            0 => Link::websocket(&self.house.engine, number, &query, room_bytes),
+            0 => Link::websocket(
+                &self.house.engine,
+                number,
+                &query,
+                room_bytes,
+                Wire::SocketIo,
+            ),
             _ => Link::polling(&self.house.engine, number, &query),
         });
     }

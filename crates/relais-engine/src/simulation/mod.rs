@@ -14,6 +14,7 @@ mod link;
 mod log;
 pub(crate) mod machine;
 mod panics;
+mod plain;
 mod schedule;
 mod service;
 pub(crate) mod socket;

@@ -30,6 +30,7 @@ impl Stage {
                 scope: 0,
                 namespace,
                 has_recovery: true,
+                is_plain: false,
             };
             Agent::new(house.world.clone(), house.engine.clone(), &identity)
         });

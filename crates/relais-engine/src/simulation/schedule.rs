@@ -81,11 +81,17 @@ impl Simulation {
         let engine = &house.engine;
         let count = 3 + chance.below(5) as u64;
         let agents = (0..count).map(|number| {
+            let is_plain = chance.percent(25);
             let identity = Identity {
                 number,
                 scope: u32::try_from(chance.below(SCOPES as usize)).unwrap_or(0),
-                namespace: if chance.percent(15) { "/n" } else { "/" },
-                has_recovery: chance.percent(80),
+                namespace: if chance.percent(15) && !is_plain {
+                    "/n"
+                } else {
+                    "/"
+                },
+                has_recovery: chance.percent(80) || is_plain,
+                is_plain,
             };
             Agent::new(world.clone(), engine.clone(), &identity)
         });

@@ -1,7 +1,7 @@
 //! The application of the simulation: lets everyone in, keeps their stays, does what events say, and notices what an engine must not do.
 //!
 //! Who a client is stands in its query: `u` (user), `s` (scope), `r` (recovery), `l` (number of the link). What it sends is
-//! `["c",NUMBER,KIND,ARGUMENT]`; the numbers of a link count from 1, so that a lost, doubled or overtaken event shows.
+//! `["c",NUMBER,KIND,ARGUMENT]`, or `{"type":"c","data":[NUMBER,KIND,ARGUMENT]}`; the numbers of a link count from 1, so that a lost, doubled or overtaken event shows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,11 +86,12 @@ impl SimulatedService {
         let user = number_in(query, "u");
         let recovery = number_in(query, "r") == 1;
         let epoch = world.books[scope as usize].epoch();
-        let seen = connect.offset.as_deref().and_then(Offset::parse);
-        let known = connect
-            .pid
-            .as_deref()
-            .and_then(|pid| pid.strip_prefix("p-"));
+        // Plain JSON has no CONNECT to say it in.
+        let in_query = |name| Query::value(query, name).map(|value| value.into_owned());
+        let offset = connect.offset.clone().or_else(|| in_query("o"));
+        let pid = connect.pid.clone().or_else(|| in_query("p"));
+        let seen = offset.as_deref().and_then(Offset::parse);
+        let known = pid.as_deref().and_then(|pid| pid.strip_prefix("p-"));
         let comeback = known.zip(seen).and_then(|(sid, seen)| {
             let truth = world.truths.get(sid)?;
             let is_own = truth.user == user && truth.scope == scope;
@@ -356,10 +357,9 @@ impl Service for SimulatedService {
         let cursor = socket.cursor();
         let at = cursor.map(Heard::of).unwrap_or_default();
         self.begin(socket, at);
-        socket.emit(
-            "connected",
-            format!("{},{}", at.position, at.index).as_bytes(),
-        );
+        let epoch = cursor.map_or(0, |cursor| cursor.epoch);
+        let greeting = format!("{},{},{epoch},\"{}\"", at.position, at.index, socket.id());
+        socket.emit_with_cursor("connected", greeting.as_bytes());
     }
 
     fn live(self: &Arc<Self>, socket: &Socket<Self>) {
@@ -373,7 +373,8 @@ impl Service for SimulatedService {
     }
 
     fn event(self: &Arc<Self>, socket: &Socket<Self>, event: Event<'_>) -> Flow {
-        let mut words = numbers(event.args);
+        // Plain JSON has one list of them.
+        let mut words = numbers(event.args.trim_matches(['[', ']']));
         let (Some(number), Some(kind)) = (words.next(), words.next()) else {
             return Flow::Done;
         };
@@ -428,7 +429,7 @@ impl Service for SimulatedService {
     fn gap(self: &Arc<Self>, socket: &Socket<Self>, from: u64, to: u64) {
         self.0
             .note(|| format!("gap for {}: {from} to {to}", socket.id()));
-        socket.emit("gap", format!("{from},{to}").as_bytes());
+        socket.emit_with_cursor("gap", format!("{from},{to}").as_bytes());
     }
 
     fn message(self: &Arc<Self>, raw: &Raw<'_>, message: RawMessage<'_>) {
