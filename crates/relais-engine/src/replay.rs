@@ -176,10 +176,24 @@ pub(crate) fn meet<S: Service>(session: &Rc<Session<S>>) -> bool {
         // Of the last record seen, something may be left.
         return false;
     }
+    if cursor.position < latest_join(session) {
+        // A shard that is behind would give it what was committed before it joined: the log tells the two apart.
+        return false;
+    }
     session
         .connection
         .shard
         .meet_replay(session, cursor.position)
+}
+
+/// The newest join among the stays that go on, as far as the log goes.
+fn latest_join<S: Service>(session: &Session<S>) -> u64 {
+    let replay = session.replay.borrow();
+    let stays = replay.iter().flat_map(|replay| &replay.intervals);
+    let open = stays.filter(|stay| stay.until.is_none());
+    let latest = open.map(|stay| stay.since).max().unwrap_or(0);
+    let head = session.connection.shard.log.head(session.scope);
+    latest.min(head.map_or(0, |head| head.position))
 }
 
 fn cursor<S: Service>(session: &Session<S>) -> Option<Offset> {

@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::{Client, Incoming, Server, event, settings, stay};
-use relais_engine::{OutEvent, Room};
+use relais_engine::{OutEvent, Room, Settings};
 
 fn resume(pid: &serde_json::Value, offset: &str) -> String {
     format!(r#"{{"rooms":["auto"],"recovery":true,"pid":{pid},"offset":"{offset}"}}"#)
@@ -55,6 +55,37 @@ async fn a_resumed_session_gets_what_its_stays_allow_and_then_what_is_live() {
     server.append_and_publish("auto", "10");
     assert_eq!(client.text().await, r#"42["msg","8","1.8"]"#);
     assert_eq!(client.text().await, r#"42["msg","10","1.10"]"#);
+}
+
+#[tokio::test]
+async fn what_was_before_a_join_is_not_given_by_a_shard_that_is_behind() {
+    let settings = Settings {
+        head_check_interval: std::time::Duration::from_secs(60),
+        ..settings(1)
+    };
+    let server = Server::start(settings).await;
+    // Keeps the scope in use, at the beginning of the log.
+    let (_witness, _) = fresh(&server).await;
+    let (client, answer) = fresh(&server).await;
+    drop(client);
+    let sid = answer["sid"].as_str().unwrap();
+    let gone = format!("disconnected {sid} TransportLost");
+    server.service.noted(&gone).await;
+    server.service.keep_stay(sid, stay("x", 2, None));
+    for number in 1..=3 {
+        server.log.append(event("x", &number.to_string()));
+    }
+    let auth = resume(&answer["pid"], "1.0");
+    let (mut client, _) = Client::connect(server.address, &auth).await;
+    assert_eq!(client.text().await, r#"42["msg","3","1.3"]"#);
+    server.append_and_publish("x", "4");
+    let mut texts = client.settled().await;
+    texts.retain(|text| !text.starts_with("42[\"live\""));
+    while texts.is_empty() {
+        texts = client.settled().await;
+        texts.retain(|text| !text.starts_with("42[\"live\""));
+    }
+    assert_eq!(texts, [r#"42["msg","4","1.4"]"#]);
 }
 
 #[tokio::test]
