@@ -406,7 +406,7 @@ impl Service for SimulatedService {
     }
 
     fn overloaded(self: &Arc<Self>, socket: &Socket<Self>, event: Event<'_>) -> Option<Reply> {
-        let number = numbers(event.args).next()?;
+        let number = numbers(event.args.trim_matches(['[', ']'])).next()?;
         self.refuse(socket, number);
         event.wants_ack.then(|| refusal(number))
     }
