@@ -13,6 +13,7 @@ mod mistakes;
 mod mistakes_between;
 mod other_apps;
 mod relays;
+mod tasks;
 
 use std::sync::Arc;
 
