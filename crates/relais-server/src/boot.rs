@@ -178,6 +178,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
         pids: PidKey::derive(&secret),
         clock,
         events_per_second_max: settings.events_per_second_max,
+        proxies: settings.trusted_proxies.clone(),
         expiries: expiries.clone(),
         generations: AtomicU64::new(1),
     });
@@ -229,8 +230,10 @@ async fn run(
 ) -> bool {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let routes = router(web.clone(), settings);
+    let proxies = settings.trusted_proxies.clone();
     let handler = move |request: Request<Incoming>, peer: SocketAddr| {
         let routes = routes.clone();
+        let peer = proxies.client(peer, request.headers());
         async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer));
@@ -242,8 +245,12 @@ async fn run(
     };
     let (origins, limits) = (settings.allowed_origins.clone(), accept_limits(settings));
     let (engine_too, web_too) = (engine.clone(), web.clone());
+    let proxies = settings.trusted_proxies.clone();
     let serving = tokio::spawn(async move {
-        let gate = move |request: &Request<()>, peer| gate(&web_too, &origins, request, peer);
+        let gate = move |request: &Request<()>, peer| {
+            let peer = proxies.client(peer, request.headers());
+            gate(&web_too, &origins, request, peer)
+        };
         let stop = async { drop(stopped.await) };
         relais_engine::serve(&engine_too, listener, limits, stop, gate, handler).await
     });

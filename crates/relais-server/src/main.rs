@@ -14,6 +14,7 @@ mod identity;
 mod log;
 mod origin;
 mod outgoing;
+mod proxies;
 mod settings;
 mod tasks;
 mod upkeep;

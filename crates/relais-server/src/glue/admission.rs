@@ -100,7 +100,8 @@ impl Relais {
         if accept.resume.is_some()
             && let Some(limiter) = &accept.data.served.connections
         {
-            limiter.give_back(connect.peer.ip());
+            let client = self.proxies.client(connect.peer, &connect.headers);
+            limiter.give_back(client.ip());
         }
         let accept = self.signed(accept, recovery, is_plain);
         Ok(match is_plain {

@@ -27,6 +27,7 @@ use super::session::Session;
 use super::{plain, publication, renewal};
 use crate::clock::Clock;
 use crate::identity::PidKey;
+use crate::proxies::{FORWARDED_FOR, Proxies};
 
 /// Records that may be on their way from the log to the sessions of a shard before it takes no more: some tenths of a second of work, and no
 /// more than its inbox holds, for behind a full inbox it has to read the log, which costs more when there is the least to spare.
@@ -47,6 +48,8 @@ pub struct Relais {
     pub clock: Clock,
     /// Events a second from one session; `None`: no limit.
     pub events_per_second_max: Option<u32>,
+    /// Proxies whose word on a client's address counts.
+    pub proxies: Proxies,
     /// Tokens of open sessions that have an end.
     pub expiries: Arc<Expiries>,
     /// Numbers connections, so that what an older one of a session does late is known as such.
@@ -61,7 +64,9 @@ impl Service for Relais {
 
     /// Those that say who it is and what its client can do: see [`super::admission`].
     fn wants_header(&self, name: &HeaderName) -> bool {
-        *name == header::AUTHORIZATION || *name == header::USER_AGENT
+        *name == header::AUTHORIZATION
+            || *name == header::USER_AGENT
+            || (!self.proxies.is_empty() && *name == FORWARDED_FOR)
     }
 
     fn connected(self: &Arc<Self>, socket: &Socket<Self>) {

@@ -12,6 +12,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use crate::proxies::Proxies;
+
 pub use limits::Limits;
 pub use table::{Row, TABLE};
 pub use token_keys::TokenKeys;
@@ -114,6 +116,8 @@ pub struct Settings {
     pub token_keys: TokenKeys,
     /// The same for single apps.
     pub app_token_keys: BTreeMap<String, TokenKeys>,
+    /// Proxies whose word counts.
+    pub trusted_proxies: Proxies,
     /// Hosts inside one's own network that the server may ask.
     pub outgoing_private_hosts: Vec<String>,
     /// Keys of the team's backend.
@@ -277,6 +281,7 @@ impl RawSettings {
             listen: SocketAddr::new(host, self.number("port", 0..=65_535)? as u16),
             token_keys: TokenKeys::read(self),
             app_token_keys: self.apps.clone(),
+            trusted_proxies: self.trusted_proxies()?,
             outgoing_private_hosts: self.list("outgoing_private_hosts"),
             api_keys: self.list("api_key"),
             allowed_origins: self.origins()?,
@@ -307,6 +312,13 @@ impl RawSettings {
         };
         settings.check_secrets()?;
         Ok(settings)
+    }
+
+    fn trusted_proxies(&self) -> Result<Proxies, SettingsError> {
+        Proxies::parse(&self.list("trusted_proxies")).map_err(|text| {
+            let reason = format!("`{text}` is neither an address nor a network such as 10.0.0.0/8");
+            self.wrong("trusted_proxies", reason)
+        })
     }
 
     fn origins(&self) -> Result<Origins, SettingsError> {

@@ -78,6 +78,12 @@ pub const TABLE: &[Row] = &[
         "What has to be in a token's `aud`; empty: anything",
     ),
     row(
+        "trusted_proxies",
+        &["RELAIS_TRUSTED_PROXIES"],
+        "",
+        "Proxies whose `X-Forwarded-For` is believed, separated by commas, each an address or a network such as 10.0.0.0/8",
+    ),
+    row(
         "outgoing_private_hosts",
         &["RELAIS_OUTGOING_PRIVATE_HOSTS"],
         "",
