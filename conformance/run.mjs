@@ -24,6 +24,7 @@ const GROUPS = [
   { name: 'dart', needs: ['engine', 'bam'] },
   { name: 'bam', needs: ['bam'], python: true },
   { name: 'stories', needs: ['stories'], python: true, beyond: true },
+  { name: 'api', needs: ['bam'], beyond: true },
   { name: 'relay', needs: ['bin'], beyond: true },
   { name: 'plain', needs: ['bin'], beyond: true },
   { name: 'hostile', needs: ['bin'], beyond: true },

@@ -194,7 +194,7 @@ async function httpOnce(method, path, { token: bearer, body, headers = {}, url =
     signal: AbortSignal.timeout(10000),
   });
   const text = await response.text();
-  const isJson = /json/.test(response.headers.get('content-type') ?? '');
+  const isJson = /[/+]json/.test(response.headers.get('content-type') ?? '');
   return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
 }
 

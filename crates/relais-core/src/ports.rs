@@ -21,7 +21,7 @@ use crate::ids::{
     TenantKey, Timestamp, UserId,
 };
 use crate::outside::OutsideChange;
-use crate::restriction::{Against, Hold, Restriction};
+use crate::restriction::{Against, Closing, Hold, Restriction};
 
 pub use inbox::{InboxPage, InboxQuery, Notified, Recipients};
 pub use items::{ItemPage, ItemQuery, TemporaryId};
@@ -536,15 +536,6 @@ pub trait Fanout: Send + Sync {
     fn rewritten(&self, tenant: &TenantKey) {
         let _ = tenant;
     }
-}
-
-/// Why the dispatcher closes sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closing {
-    /// What they came with is worth nothing any more.
-    Revoked,
-    /// The team's backend wants it; they may come again.
-    Asked,
 }
 
 /// The sessions of this node, as the dispatcher moves them.

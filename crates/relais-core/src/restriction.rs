@@ -29,6 +29,15 @@ pub enum Hold {
     Muted,
 }
 
+/// Why sessions are closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// What they came with is worth nothing any more.
+    Revoked,
+    /// The team's backend wants it; they may come again.
+    Asked,
+}
+
 /// Something that is held against somebody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restriction {

@@ -8,8 +8,7 @@ use crate::command::{Actor, Command, Identity, Invocation};
 use crate::error::Error;
 use crate::event::Facts;
 use crate::ids::{Moment, TenantKey, Timestamp};
-use crate::ports::Closing;
-use crate::restriction::{Against, Hold};
+use crate::restriction::{Against, Closing, Hold};
 
 impl Dispatcher {
     /// Whether a proved token is good in a tenant that is in use: it was not revoked.

@@ -12,8 +12,8 @@ use crate::command::{ExportMark, Invocation, PersonalCommand};
 use crate::error::Error;
 use crate::event::Facts;
 use crate::ids::{Moment, Position, UserId};
-use crate::ports::{Change, Closing, CommitError, InboxQuery, Notified, Transaction};
-use crate::restriction::Against;
+use crate::ports::{Change, CommitError, InboxQuery, Notified, Transaction};
+use crate::restriction::{Against, Closing};
 
 /// Records that are read at once.
 const LOG_PAGE: u32 = 1_000;

@@ -22,7 +22,9 @@ use crate::error::{Code, Error};
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// Paths that the server answers before it looks at an app's routes, without the slash at their end.
-const RESERVED: [&str; 7] = [
+const RESERVED: [&str; 9] = [
+    "/openapi.json",
+    "/docs",
     "",
     "/socket.io",
     "/metrics",
@@ -195,6 +197,14 @@ impl Route {
             parameters,
             query,
         })
+    }
+
+    /// Its fields, by where they come from: path, query, body.
+    pub fn fields(&self) -> (&[Field], &[Field], &[Field]) {
+        let all = &self.rule.fields.0;
+        let (path, rest) = all.split_at(self.parameters);
+        let (query, body) = rest.split_at(self.query - self.parameters);
+        (path, query, body)
     }
 
     fn matches<'p>(&self, segments: &[&'p str]) -> Option<Parameters<'p>> {
@@ -372,6 +382,11 @@ fn parse_route(key: &str) -> Result<(&str, Vec<Segment>), String> {
             "\"{path}\" is not a path; it begins with \"/\" and has no query"
         ));
     }
+    if path == "/v1" || path.starts_with("/v1/") {
+        return Err(format!(
+            "\"{path}\" is below \"/v1\", where every app has its server-to-server API"
+        ));
+    }
     if RESERVED.contains(&path.strip_suffix('/').unwrap_or(path)) {
         return Err(format!(
             "\"{path}\" is a path that every server answers itself"
@@ -440,7 +455,7 @@ fn typed(text: &str, field: &Field) -> Value {
 }
 
 /// Undoes percent-encoding (and `+` in queries); `None` where it is broken or no UTF-8.
-pub(super) fn decode(text: &str, plus: bool) -> Option<Cow<'_, str>> {
+pub fn decode(text: &str, plus: bool) -> Option<Cow<'_, str>> {
     let encoded = text.contains('%') || (plus && text.contains('+'));
     if !encoded {
         return Some(Cow::Borrowed(text));

@@ -10,6 +10,7 @@
 
 mod audience;
 mod binary;
+mod body;
 mod catalogue;
 mod client;
 mod command;
@@ -43,11 +44,12 @@ use crate::event::{Audience, Event, EventKind, Facts, Record, Volatile};
 use crate::ids::{RoomKey, SessionId};
 use crate::ports::{Audiences, Notice};
 
+pub use body::BodySchema;
 pub use client::{ClientEvent, ClientEvents};
 pub use command::Asker;
 pub use demo::{Demo, DemoRoom, DemoUser};
 pub use entrance::Entry;
-pub use http::{Auth, Match, Parameters, Route, Routes};
+pub use http::{Auth, Match, Parameters, Route, Routes, decode};
 pub use identity::{CLAIMED_ROOMS_MAX, IdentityRules, NAME_CHARS_MAX};
 pub use mistake::{Mistake, Mistakes};
 pub use notices::Notices;
@@ -272,7 +274,7 @@ fn check_declared_name(name: &str) -> Result<(), String> {
 }
 
 /// Whether something can be an event's name.
-fn check_event_name(name: &str) -> Result<(), String> {
+pub fn check_event_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > EVENT_NAME_BYTES_MAX {
         return Err(format!(
             "an event's name has 1 to {EVENT_NAME_BYTES_MAX} bytes"

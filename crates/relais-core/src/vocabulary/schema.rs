@@ -263,7 +263,7 @@ impl Types {
 }
 
 /// Compiles a JSON Schema; without remote references, with patterns in linear time.
-fn compile(schema: &Value) -> Result<Validator, String> {
+pub(super) fn compile(schema: &Value) -> Result<Validator, String> {
     if let Some(problem) = misspelt(schema) {
         return Err(problem);
     }

@@ -149,7 +149,22 @@ fn a_route_that_is_none() {
         route("GET a"),
         "demo.toml:18:7: \"a\" is not a path; it begins with \"/\" and has no query"
     );
-    for taken in ["/", "/metrics", "/socket.io/", "/dev/token"] {
+    for below in ["/v1", "/v1/presence", "/v1/{any}"] {
+        assert_eq!(
+            route(&format!("GET {below}")),
+            format!(
+                "demo.toml:18:7: \"{below}\" is below \"/v1\", where every app has its server-to-server API"
+            )
+        );
+    }
+    for taken in [
+        "/",
+        "/metrics",
+        "/socket.io/",
+        "/dev/token",
+        "/docs",
+        "/openapi.json",
+    ] {
         assert_eq!(
             route(&format!("GET {taken}")),
             format!("demo.toml:18:7: \"{taken}\" is a path that every server answers itself")

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use relais_core::error::Code;
 use relais_core::event::{Record, Volatile};
 use relais_core::ids::{Position, RoomKey, SessionId, TenantKey};
-use relais_core::ports::{Closing, Fanout, Sessions};
-use relais_core::restriction::Against;
+use relais_core::ports::{Fanout, Sessions};
+use relais_core::restriction::{Against, Closing};
 use relais_engine::{CloseCode, EngineHandle, Scope, Sid};
 
 use super::scopes::Scopes;

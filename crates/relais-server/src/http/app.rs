@@ -44,7 +44,8 @@ pub async fn route(
     }
 }
 
-fn other_methods(methods: &[Arc<str>]) -> Response {
+pub(super) fn other_methods(methods: &[impl AsRef<str>]) -> Response {
+    let methods: Vec<&str> = methods.iter().map(AsRef::as_ref).collect();
     let mut response = method_not_allowed();
     if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
         response.headers_mut().insert(header::ALLOW, allow);
@@ -101,7 +102,7 @@ async fn answer(
     Ok((status, json_headers(), answer.body(&facts)).into_response())
 }
 
-fn json_headers() -> HeaderMap {
+pub(super) fn json_headers() -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(
         header::CONTENT_TYPE,
@@ -112,7 +113,7 @@ fn json_headers() -> HeaderMap {
 }
 
 /// Who asks: the backend by its key, or a user by a token.
-async fn authenticate(
+pub(super) async fn authenticate(
     web: &Web,
     served: &Served,
     parts: &Parts,

@@ -101,8 +101,9 @@ impl Landing {
             })
             .collect();
         let title = escape(&app.title);
+        let documents = format!("<a href=\"/{name}/docs\">HTTP</a>");
         format!(
-            "<li><strong>{title}</strong> (<code>/{name}/socket.io/</code>{at_root}) {}</li>",
+            "<li><strong>{title}</strong> (<code>/{name}/socket.io/</code>{at_root}) {documents} {}</li>",
             tokens.join(" · ")
         )
     }
@@ -119,7 +120,7 @@ fn first_chat(host: &str) -> String {
     )
 }
 
-fn answer(body: String, content_type: &'static str) -> Response {
+pub(super) fn answer(body: String, content_type: &'static str) -> Response {
     let mut response = body.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

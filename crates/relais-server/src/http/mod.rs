@@ -9,7 +9,10 @@ mod development;
 mod health;
 mod keys;
 mod landing;
+mod openapi;
 mod problem;
+mod reading;
+pub mod v1;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -118,6 +121,10 @@ async fn by_app(State(web): State<Arc<Web>>, request: Request<Body>) -> Response
         return not_found();
     };
     let (app, rest) = (app.clone(), rest.to_owned());
+    let base = match is_prefixed(&app, path) {
+        true => format!("/{}", app.name),
+        false => String::new(),
+    };
     match rest.as_str() {
         path if is_socketio(path) => {
             let endpoint = Endpoint::new(app.endpoint, Wire::SocketIo);
@@ -127,6 +134,9 @@ async fn by_app(State(web): State<Arc<Web>>, request: Request<Body>) -> Response
             let endpoint = Endpoint::new(app.endpoint, Wire::Plain);
             engine(&web, &app, endpoint, request).await
         }
+        "/openapi.json" => openapi::answer(&app, request.method(), &base),
+        "/docs" => reading::answer(&app, request.method(), &base),
+        path if v1::is_ours(path) => v1::answer(&web, &app, path, request).await,
         "/metrics" => health::metrics(&web, Some(&app), &request),
         _ => app::route(&web, &app, &rest, request).await,
     }
@@ -176,6 +186,12 @@ pub fn gate(
     let is_let_in = origin::passes(origins, request.headers())
         && let_in(web, app, wire, request.uri(), peer).is_ok();
     is_let_in.then(|| Endpoint::new(app.endpoint, wire))
+}
+
+/// Whether a path begins with the name of its app.
+fn is_prefixed(app: &Served, path: &str) -> bool {
+    let first = path.split('/').nth(1);
+    first == Some(&*app.name)
 }
 
 fn is_socketio(path: &str) -> bool {

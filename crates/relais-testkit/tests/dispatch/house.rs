@@ -22,7 +22,7 @@ use relais_core::event::{
 };
 use relais_core::ids::*;
 use relais_core::ports::*;
-use relais_core::restriction::{Against, Restriction};
+use relais_core::restriction::{Against, Closing, Restriction};
 use relais_store::memory::MemoryStore;
 use serde_json::Value;
 
