@@ -27,6 +27,7 @@ const GROUPS = [
   { name: 'api', needs: ['bam'], beyond: true },
   { name: 'relay', needs: ['bin'], beyond: true },
   { name: 'plain', needs: ['bin'], beyond: true },
+  { name: 'classroom', needs: ['bin'], beyond: true, python: true },
   { name: 'hostile', needs: ['bin'], beyond: true },
   { name: 'crash', needs: ['bin'], beyond: true },
 ];

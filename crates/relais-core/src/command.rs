@@ -95,6 +95,30 @@ pub struct NewMessage {
     pub reply_to: Option<Id>,
 }
 
+/// What is to become of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Which message.
+    pub id: Id,
+    /// Its new text; `None`: it is deleted.
+    pub body: Option<String>,
+    /// Whether the actor may do it to others' messages too.
+    pub moderates: bool,
+}
+
+/// A room to say what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRoom {
+    /// Which `[rooms.*]` table.
+    pub kind: Arc<str>,
+    /// Which one; `None`: a new one.
+    pub id: Option<Arc<str>>,
+    /// For people.
+    pub name: Arc<str>,
+    /// One of the kind's sorts; the kind itself where it has none.
+    pub sort: Arc<str>,
+}
+
 /// Something to pass on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NewRelay {
@@ -272,7 +296,7 @@ pub struct ItemListing {
 /// Everything that can be asked of the core.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Enter a room with this session. Reply: `room` and, where asked for, `online`, `lastSeq`.
+    /// Enter a room with this session. Reply: `room` and, where asked for, `online`, `lastSeq`, `unread`.
     JoinRoom {
         /// Which room.
         room: RoomKey,
@@ -280,6 +304,8 @@ pub enum Command {
         with_online: bool,
         /// Whether the answer has the newest message's number, which is a read of the store.
         with_last_seq: bool,
+        /// Whether it has the number of unread messages, which is another one.
+        with_unread: bool,
     },
     /// Leave a room with this session.
     LeaveRoom {
@@ -321,8 +347,14 @@ pub enum Command {
         /// Which room.
         room: RoomKey,
     },
+    /// The actor's rooms: claimed by the token or kept by the server, without those from which they were removed. Reply: `rooms`.
+    ListRooms,
+    /// Say what a room is. Reply: `room`.
+    CreateRoom(NewRoom),
     /// Send a chat message. Reply: `message`.
     SendMessage(NewMessage),
+    /// Edit or delete a message. Reply: `message`, or `id` where it was deleted.
+    Revise(Revision),
     /// A page of a conversation, as this actor may see it. Reply: `messages`, `hasMore`.
     History {
         /// Which conversation.
@@ -420,6 +452,7 @@ impl Command {
                 | Command::LeaveRoom { .. }
                 | Command::RoomOnline { .. }
                 | Command::ListMembers { .. }
+                | Command::ListRooms
                 | Command::History { .. }
                 | Command::MarkRead { .. }
                 | Command::GetPresence { .. }
@@ -453,7 +486,10 @@ impl Command {
             },
             Command::Item(request) => request.shelf.room.as_ref(),
             Command::ListItems(listing) => listing.shelf.room.as_ref(),
-            Command::SetPresence { .. }
+            Command::ListRooms
+            | Command::CreateRoom(_)
+            | Command::Revise(_)
+            | Command::SetPresence { .. }
             | Command::GetPresence { .. }
             | Command::ListPresence { .. }
             | Command::Relay(_)

@@ -3,6 +3,7 @@
 //! In comes a command with what the dispatcher loaded for it, out goes an [`Outcome`]. Capabilities touch nothing,
 //! know neither each other nor an application's names, and read no clock: time and new ids came with the command.
 
+pub mod directory;
 pub mod facts;
 pub mod item;
 pub mod message;
@@ -14,6 +15,8 @@ pub mod relay;
 pub mod room;
 pub mod roster;
 pub mod typing;
+
+use std::sync::Arc;
 
 use crate::command::{Actor, Invocation, Origin};
 use crate::error::{Code, Error};
@@ -81,6 +84,34 @@ pub enum Standing {
     Participant,
     /// Neither.
     Stranger,
+}
+
+/// Whether somebody may write in a room, by its sort as far as it is known; a wrong guess makes the commit conflict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writing {
+    /// Which room.
+    pub room: RoomKey,
+    /// What somebody said it is, if anybody did.
+    pub sort: Option<Arc<str>>,
+    /// What writing takes.
+    pub permission: Arc<str>,
+    /// Whether the one who asks has that.
+    pub is_allowed: bool,
+}
+
+impl Writing {
+    /// Refuses whoever may not; else what the commit has to hold against what is kept.
+    pub fn check(&self, unable: &str) -> Result<Precondition, Error> {
+        if !self.is_allowed {
+            let permission = &self.permission;
+            let text = format!("{unable}; this room takes the permission \"{permission}\"");
+            return Err(Error::new(Code::Forbidden, text));
+        }
+        Ok(Precondition::RoomSort {
+            room: self.room.clone(),
+            expected: self.sort.clone(),
+        })
+    }
 }
 
 /// The person who asks; the backend is none.

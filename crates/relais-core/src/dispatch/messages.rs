@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::settle::{Refused, Settled, What, store_error, too_many_conflicts};
-use super::tenant::{Tenant, held};
+use super::tenant::{Tenant, held, write};
 use super::{DECISIONS_MAX, Dispatcher};
+use crate::capability::message::revision;
 use crate::capability::room::{JoinPolicy, may_participate};
 use crate::capability::{Standing, message, typing};
-use crate::command::{Actor, Invocation, NewMessage, SeqRange};
+use crate::command::{Actor, Invocation, NewMessage, Revision, SeqRange};
 use crate::error::Error;
 use crate::event::{Facts, Message};
-use crate::ids::{Conversation, Seq, UserId};
+use crate::ids::{Conversation, Id, Seq, UserId};
 use crate::ports::{Change, Membership};
 
 impl Dispatcher {
@@ -27,15 +28,73 @@ impl Dispatcher {
             // so what would have to be loaded is guessed, and only loaded when the guess was wrong.
             let guess = attempt == 0 && standing == Standing::Joined;
             let recipient = self.recipient(tenant, new, guess).await?;
-            let outcome = message::send(invocation, new, standing, membership, recipient)?;
+            let (writing, mentions) = match standing {
+                Standing::Stranger => (None, Vec::new()),
+                _ => {
+                    let place = &new.conversation;
+                    let writing = self.writing(tenant, invocation, place, guess).await?;
+                    (writing, self.named(tenant, place, &new.body).await?)
+                }
+            };
+            let known = message::Known {
+                standing,
+                membership,
+                recipient,
+                writing,
+                mentions,
+            };
+            let outcome = message::send(invocation, new, known)?;
             let message = outcome.changes.iter().find_map(inserted).cloned();
             match self.settle(tenant, outcome, invocation).await {
                 Ok(settled) => return Ok(self.sent(tenant, invocation, message, settled)),
-                Err(Refused::Conflict) => {}
+                Err(Refused::Conflict) => self.doubt(tenant, &new.conversation),
                 Err(Refused::Error(error)) => return Err(error),
             }
         }
         Err(too_many_conflicts())
+    }
+
+    /// What is known of a room was perhaps a guess.
+    fn doubt(&self, tenant: &Tenant, conversation: &Conversation) {
+        if let Some(room) = conversation.room().filter(|room| self.has_sorts(room)) {
+            write(&tenant.directory).forget(room);
+        }
+    }
+
+    pub(super) async fn revise(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        revision: &Revision,
+    ) -> Result<Facts, Error> {
+        for _ in 0..DECISIONS_MAX {
+            let found = self.found(tenant, revision.id).await?;
+            let place = &found.conversation;
+            let (standing, _) = self.place(tenant, invocation, place).await?;
+            let moderates = revision.moderates;
+            let outcome = match &revision.body {
+                Some(body) => {
+                    let known = revision::Known {
+                        standing,
+                        writing: self.writing(tenant, invocation, place, false).await?,
+                        mentions: self.named(tenant, place, body).await?,
+                    };
+                    revision::edit(invocation, &found, body, moderates, known)?
+                }
+                None => revision::delete(invocation, &found, moderates, standing)?,
+            };
+            match self.settle(tenant, outcome, invocation).await {
+                Ok(settled) => return Ok(settled.reply),
+                Err(Refused::Conflict) => self.doubt(tenant, place),
+                Err(Refused::Error(error)) => return Err(error),
+            }
+        }
+        Err(too_many_conflicts())
+    }
+
+    async fn found(&self, tenant: &Tenant, id: Id) -> Result<Message, Error> {
+        let found = tenant.store.message(id).await.map_err(store_error)?;
+        found.ok_or_else(revision::unknown)
     }
 
     /// The answer to a message, from what was committed, now or the first time.
@@ -136,6 +195,10 @@ impl Dispatcher {
     ) -> Result<Facts, Error> {
         let (standing, _) = self.place(tenant, invocation, conversation).await?;
         let person = typing::allowed(invocation, conversation, standing)?;
+        let writing = self.writing(tenant, invocation, conversation, true).await?;
+        if let (true, Some(writing)) = (active, writing) {
+            writing.check("unable to type")?;
+        }
         let (session, now) = (super::rooms::session(invocation), invocation.now);
         tenant.with_typing(&self.ports, now.wall, |typing| match active {
             true => typing.start((conversation, written), person, session, now.monotonic),

@@ -8,11 +8,13 @@
 //!
 //! Promise to the engine: a [`Command::SendMessage`] or durable [`Command::Relay`] from a session that has joined the room of a
 //! tenant in use has been handed to the store when its future was polled once, so those polled one after the other are committed
-//! in that order.
+//! in that order. What decides a message besides (the sort of the room, the names of its people) is in memory once a session has joined the room;
+//! if it was forgotten for want of space, a message that needs it waits for the store.
 //!
 //! A future of this file should be driven to its end. When one is dropped after its commit, what is committed stays,
 //! and what should follow it (hub, roster) is only put right by the next resume.
 
+mod directory;
 mod following;
 mod inboxes;
 mod items;
@@ -36,7 +38,7 @@ use crate::capability::room::{RoomPolicy, SESSION_ROOMS_MAX};
 use crate::capability::{facts, roster};
 use crate::command::{Command, Invocation};
 use crate::error::{Code, Error};
-use crate::event::Facts;
+use crate::event::{EventKind, Facts};
 use crate::ids::TenantKey;
 use crate::ports::{Audiences, Fanout, Sessions, Store};
 
@@ -71,6 +73,8 @@ pub struct Rules {
     pub items: HashMap<Arc<str>, ItemKind>,
     /// Statuses, contacts, graces.
     pub presence: Arc<roster::Rules>,
+    /// Roles, each with its permissions.
+    pub roles: Vec<(Arc<str>, Vec<Arc<str>>)>,
     /// Most rooms of one session: [`SESSION_ROOMS_MAX`].
     pub session_rooms_max: usize,
     /// Notifications that an inbox keeps, at least 1: [`INBOX_MAX`].
@@ -83,6 +87,7 @@ impl Default for Rules {
             rooms: HashMap::new(),
             items: HashMap::new(),
             presence: Arc::default(),
+            roles: Vec::new(),
             session_rooms_max: SESSION_ROOMS_MAX,
             inbox_max: INBOX_MAX,
         }
@@ -93,6 +98,8 @@ impl Default for Rules {
 pub struct Dispatcher {
     ports: Ports,
     rules: Rules,
+    /// Whether the app tells anybody that a message names them.
+    mentions: bool,
     tenants: RwLock<HashMap<TenantKey, Arc<Tenant>>>,
 }
 
@@ -100,6 +107,7 @@ impl Dispatcher {
     /// A dispatcher with no tenant in use yet.
     pub fn new(ports: Ports, rules: Rules) -> Self {
         Self {
+            mentions: ports.audiences.tells(EventKind::MessageMentioned),
             ports,
             rules,
             tenants: RwLock::default(),
@@ -124,10 +132,10 @@ impl Dispatcher {
                 room,
                 with_online,
                 with_last_seq,
+                with_unread,
             } => {
-                self.join(&tenant, &invocation, &room).await?;
-                self.joined(&tenant, &room, with_online, with_last_seq)
-                    .await
+                let with = (with_online, with_last_seq, with_unread);
+                self.enter(&tenant, &invocation, &room, with).await
             }
             Command::LeaveRoom { room } => self.leave(&tenant, &invocation, &room).await,
             Command::RoomOnline { room } => self.room_online(&tenant, &invocation, &room).await,
@@ -140,6 +148,9 @@ impl Dispatcher {
             Command::Follow { room } => self.follow(&tenant, &invocation, &room).await,
             Command::Unfollow { room } => self.unfollow(&tenant, &invocation, &room).await,
             Command::ListMembers { room } => self.members(&tenant, &invocation, &room).await,
+            Command::ListRooms => self.list_rooms(&tenant, &invocation).await,
+            Command::CreateRoom(new) => self.create_room(&tenant, &invocation, &new).await,
+            Command::Revise(revision) => self.revise(&tenant, &invocation, &revision).await,
             Command::History {
                 conversation,
                 channel,

@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use super::settle::{Refused, store_error, too_many_conflicts};
 use super::tenant::{Tenant, read};
 use super::{DECISIONS_MAX, Dispatcher};
+use crate::capability::room::sort;
 use crate::capability::{Outcome, Standing, room};
-use crate::command::{Actor, Identity, Invocation, Origin};
+use crate::command::{Actor, Identity, Invocation, NewRoom, Origin};
 use crate::error::{Code, Error};
 use crate::event::Facts;
 use crate::ids::{Conversation, Moment, RoomKey, SessionId, UserId};
-use crate::ports::Membership;
+use crate::ports::{Change, Membership, RoomInfo};
 
 impl Dispatcher {
     /// How the one who asks stands to a room, and the membership where it had to be loaded. Does not wait for a session
@@ -67,7 +68,7 @@ impl Dispatcher {
         Ok((room::participates(policy, claimed, membership)?, membership))
     }
 
-    pub(super) async fn join(
+    async fn join(
         &self,
         tenant: &Tenant,
         invocation: &Invocation,
@@ -90,6 +91,7 @@ impl Dispatcher {
             let rooms = read(&tenant.roster).room_count(session);
             let rooms = (rooms, self.rules.session_rooms_max);
             let outcome = room::join(invocation, session, room, standing, loaded, rooms)?;
+            self.learn(tenant, room).await?;
             match self.settle(tenant, outcome, invocation).await {
                 Ok(_) => {
                     return self.after_removals(tenant, invocation, room, before).await;
@@ -145,24 +147,29 @@ impl Dispatcher {
         Ok(!participates)
     }
 
-    /// The session is in the hub's room by now, so nothing falls between the last seq and what it will be sent.
-    pub(super) async fn joined(
+    /// Joins, and answers with what was asked for. The session is in the hub's room by then, so nothing falls between the last seq and what it will be sent.
+    pub(super) async fn enter(
         &self,
         tenant: &Tenant,
+        invocation: &Invocation,
         room: &RoomKey,
-        with_online: bool,
-        with_last_seq: bool,
+        (with_online, with_last_seq, with_unread): (bool, bool, bool),
     ) -> Result<Facts, Error> {
-        let last_seq = match with_last_seq {
-            true => {
-                let conversation = Conversation::Room(room.clone());
-                let last_seq = tenant.store.last_seq(&conversation).await;
-                Some(last_seq.map_err(store_error)?)
-            }
-            false => None,
-        };
+        self.join(tenant, invocation, room).await?;
+        let (mut last_seq, mut unread) = (None, None);
+        if let (true, Actor::User(identity)) = (with_unread, &invocation.actor) {
+            let user = Some(&identity.person.id);
+            let states = tenant.store.rooms(user, std::slice::from_ref(room)).await;
+            let state = states.map_err(store_error)?.pop();
+            unread = state.as_ref().map(|state| state.unread);
+            last_seq = state.map(|state| state.last_seq).filter(|_| with_last_seq);
+        } else if with_last_seq {
+            let conversation = Conversation::Room(room.clone());
+            let newest = tenant.store.last_seq(&conversation).await;
+            last_seq = Some(newest.map_err(store_error)?);
+        }
         let online = with_online.then(|| read(&tenant.roster).online_in(room));
-        Ok(room::joined(room, online.as_deref(), last_seq))
+        Ok(room::joined(room, online.as_deref(), last_seq, unread))
     }
 
     pub(super) async fn leave(
@@ -209,6 +216,19 @@ impl Dispatcher {
             .await
     }
 
+    /// Whether a room is for two.
+    async fn is_direct(&self, tenant: &Tenant, room: &RoomKey) -> Result<bool, Error> {
+        if !self.has_sorts(room) {
+            return Ok(false);
+        }
+        let states = tenant.store.rooms(None, std::slice::from_ref(room)).await;
+        let info = states
+            .map_err(store_error)?
+            .pop()
+            .and_then(|state| state.info);
+        Ok(info.is_some_and(|info| *info.sort == *sort::DIRECT))
+    }
+
     pub(super) async fn remove_member(
         &self,
         tenant: &Tenant,
@@ -233,11 +253,23 @@ impl Dispatcher {
         user: &UserId,
         decide: impl Fn(Membership) -> Result<Outcome, Error>,
     ) -> Result<Facts, Error> {
+        let is_direct = self.is_direct(tenant, room).await?;
         for _ in 0..DECISIONS_MAX {
             let loaded = tenant.store.membership(room, user).await;
-            let outcome = decide(loaded.map_err(store_error)?)?;
+            let mut outcome = decide(loaded.map_err(store_error)?)?;
+            let becomes = outcome.changes.iter().find_map(becomes);
+            if is_direct && becomes == Some(Membership::Member) {
+                let members = tenant.store.members(room).await.map_err(store_error)?;
+                let space = sort::check_size(room, members.len())?;
+                outcome.preconditions.push(space);
+            }
             match self.settle(tenant, outcome, invocation).await {
-                Ok(settled) => return Ok(settled.reply),
+                Ok(settled) => {
+                    if let Some(membership) = becomes {
+                        self.note_member(tenant, room, user, membership).await;
+                    }
+                    return Ok(settled.reply);
+                }
                 Err(Refused::Conflict) => {}
                 Err(Refused::Error(error)) => return Err(error),
             }
@@ -259,6 +291,86 @@ impl Dispatcher {
         let members = tenant.store.members(room).await.map_err(store_error)?;
         Ok(room::members(room, &members))
     }
+
+    pub(super) async fn list_rooms(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+    ) -> Result<Facts, Error> {
+        let Actor::User(identity) = &invocation.actor else {
+            let text = "unable to list rooms; it needs a user, not a key";
+            return Err(Error::new(Code::Forbidden, text));
+        };
+        let user = &identity.person.id;
+        let kept = tenant.store.rooms_of(user).await.map_err(store_error)?;
+        let claimed = identity.claimed_rooms.iter();
+        // The latest memberships, where there are too many.
+        let mut rooms: Vec<RoomKey> = claimed.chain(kept.iter().rev()).cloned().collect();
+        rooms.truncate(sort::ROOMS_LISTED_MAX);
+        rooms.sort();
+        rooms.dedup();
+        let states = tenant.store.rooms(Some(user), &rooms).await;
+        let states = states.map_err(store_error)?;
+        let shown = rooms.iter().zip(&states).filter_map(|(room, state)| {
+            let policy = self.rules.rooms.get(&room.kind);
+            let claimed = identity.claimed_rooms.contains(room);
+            let participates = room::participates(policy, claimed, state.membership);
+            let is_in = matches!(participates, Ok(true));
+            is_in.then(|| sort::shown(policy, room, state))
+        });
+        Ok(sort::listed(shown.collect()))
+    }
+
+    pub(super) async fn create_room(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        new: &NewRoom,
+    ) -> Result<Facts, Error> {
+        let made = || invocation.new_id.to_string().into();
+        let room = RoomKey::new(new.kind.clone(), new.id.clone().unwrap_or_else(made));
+        let policy = self.rules.rooms.get(&room.kind);
+        let user = match &invocation.actor {
+            Actor::User(identity) => Some(&identity.person.id),
+            Actor::Backend => None,
+        };
+        for _ in 0..DECISIONS_MAX {
+            let states = tenant.store.rooms(user, std::slice::from_ref(&room)).await;
+            let state = states.map_err(store_error)?.pop();
+            let state = state.ok_or_else(|| Error::new(Code::Internal, "the store failed"))?;
+            let known = tenant.store.people(&room).await.map_err(store_error)?;
+            let (standing, _) = self.standing(tenant, invocation, &room).await?;
+            let found = sort::Found {
+                is_used: state.last_seq.0 > 0 || !known.is_empty(),
+                state,
+                standing,
+            };
+            let outcome = sort::create(invocation, &room, new, policy, &found)?;
+            let info = outcome.changes.iter().find_map(said).cloned();
+            match self.settle(tenant, outcome, invocation).await {
+                Ok(settled) => {
+                    let is_new = info.is_some();
+                    info.into_iter()
+                        .for_each(|info| self.note_room(tenant, info));
+                    if let Some(user) = user.filter(|_| is_new) {
+                        self.note_member(tenant, &room, user, Membership::Member)
+                            .await;
+                    }
+                    return Ok(settled.reply);
+                }
+                Err(Refused::Conflict) => {}
+                Err(Refused::Error(error)) => return Err(error),
+            }
+        }
+        Err(too_many_conflicts())
+    }
+}
+
+fn said(change: &Change) -> Option<&RoomInfo> {
+    match change {
+        Change::SetRoom(info) => Some(info),
+        _ => None,
+    }
 }
 
 /// The session over which a command came.
@@ -266,5 +378,15 @@ pub(super) fn session(invocation: &Invocation) -> Option<&SessionId> {
     match &invocation.origin {
         Origin::Session { id } => Some(id),
         Origin::Http => None,
+    }
+}
+
+/// What a change makes of a membership.
+fn becomes(change: &Change) -> Option<Membership> {
+    match change {
+        Change::AddMember { .. } => Some(Membership::Member),
+        Change::RemoveMember { .. } => Some(Membership::Removed),
+        Change::ForgetMember { .. } => Some(Membership::Unknown),
+        _ => None,
     }
 }

@@ -91,9 +91,11 @@ impl Dispatcher {
         let stays = self
             .allowed(&tenant, &session, stays, identity, now)
             .await?;
+        self.meet(&tenant.key, identity);
         let open = stays.iter().filter(|stay| stay.until.is_none());
         let joined: Vec<RoomKey> = open.map(|stay| stay.room.clone()).collect();
         arrival.rooms.extend(joined.iter().cloned());
+        self.prepare_rooms(&tenant.key, &arrival.rooms).await?;
         let since = {
             let mut roster = write(&tenant.roster);
             let known = roster.heard_at(&session, now.monotonic);
@@ -208,17 +210,24 @@ impl Dispatcher {
             let batch = closing.len().min(PERSIST_BATCH);
             closing.drain(..batch).collect()
         };
+        let people = read(&tenant.directory).to_store(PERSIST_BATCH);
         let closed = stays.iter().cloned();
         let closed = closed.map(|(session, room)| Change::LeaveSession { session, room });
         let changes = presences.iter().cloned().map(Change::SetPresence);
-        let changes: Vec<_> = changes.chain(closed).collect();
+        let remembered = people.iter().cloned();
+        let remembered = remembered.map(|(person, claims)| Change::Remember { person, claims });
+        let changes: Vec<_> = changes.chain(closed).chain(remembered).collect();
         if changes.is_empty() {
             return Ok(false);
         }
         match self.store_changes(tenant, changes, now).await {
             Ok(()) => {
                 write(&tenant.roster).saved(&presences);
-                Ok(presences.len() == PERSIST_BATCH || stays.len() == PERSIST_BATCH)
+                if !people.is_empty() {
+                    write(&tenant.directory).stored(&people);
+                }
+                let most = presences.len().max(stays.len()).max(people.len());
+                Ok(most == PERSIST_BATCH)
             }
             Err(error) => {
                 held(&tenant.closing).extend(stays);

@@ -10,6 +10,7 @@ use super::items::Claims;
 use super::settle::store_error;
 use super::stats::PerMinute;
 use super::{Dispatcher, Ports};
+use crate::capability::directory::Directory;
 use crate::capability::roster::Roster;
 use crate::capability::typing::Typing;
 use crate::capability::{presence, room};
@@ -39,6 +40,8 @@ pub(super) struct Tenant {
     pub(super) unsettled: Mutex<Vec<(SessionId, UserId)>>,
     pub(super) connections: AtomicU64,
     pub(super) messages: Mutex<PerMinute>,
+    /// What rooms are, and who can be named in them.
+    pub(super) directory: RwLock<Directory>,
     /// Who is held back.
     pub(super) restrictions: RwLock<Restrictions>,
     /// Items that are being claimed, each by one command.
@@ -58,6 +61,7 @@ impl Tenant {
             && held(&self.typing).is_empty()
             && held(&self.closing).is_empty()
             && held(&self.unsettled).is_empty()
+            && read(&self.directory).is_stored()
     }
 
     /// Publishes what the roster told. The caller holds the roster's lock.
@@ -124,6 +128,7 @@ impl Dispatcher {
             unsettled: Mutex::default(),
             connections: AtomicU64::new(0),
             messages: Mutex::default(),
+            directory: RwLock::default(),
             restrictions: RwLock::new(Restrictions::new(restrictions)),
             claims: Claims::default(),
             used_at: AtomicU64::new(now.monotonic.0),

@@ -13,12 +13,12 @@ use serde_json::{Map, Value};
 use super::catalogue::Takes;
 use super::places::{Place, RoomId};
 use super::request::{Answer, Request};
-use super::rooms::{ROOM_BYTES_MAX, Rooms};
+use super::rooms::{ROOM_BYTES_MAX, RoomKind, Rooms};
 use super::rule::{Rule, Source};
 use super::schema::Values;
 use crate::command::{
-    Actor, Command, InboxCommand, ItemAction, NewMessage, NewNotification, NewRelay, SeqRange,
-    WhichRead,
+    Actor, Command, InboxCommand, ItemAction, NewMessage, NewNotification, NewRelay, NewRoom,
+    Revision, SeqRange, WhichRead,
 };
 use crate::error::{Code, Error};
 use crate::ids::{AudienceKey, Conversation, Id, RoomKey, Seq, UserId};
@@ -51,7 +51,11 @@ pub(super) enum Verb {
     ListMembers,
     Follow,
     Unfollow,
+    ListRooms,
+    CreateRoom,
     SendMessage,
+    EditMessage,
+    DeleteMessage,
     History,
     MarkRead,
     StartTyping,
@@ -83,7 +87,11 @@ impl Verb {
             "room.members" => Verb::ListMembers,
             "room.follow" => Verb::Follow,
             "room.unfollow" => Verb::Unfollow,
+            "room.list" => Verb::ListRooms,
+            "room.create" => Verb::CreateRoom,
             "message.send" => Verb::SendMessage,
+            "message.edit" => Verb::EditMessage,
+            "message.delete" => Verb::DeleteMessage,
             "message.history" => Verb::History,
             "message.read" => Verb::MarkRead,
             "typing.start" => Verb::StartTyping,
@@ -154,6 +162,7 @@ impl Rule {
     ) -> Result<Request, Error> {
         let command = Reading {
             rule: self,
+            rooms,
             asker,
             values,
         }
@@ -185,6 +194,7 @@ impl Rule {
 /// One payload being read.
 struct Reading<'r, 'v> {
     rule: &'r Rule,
+    rooms: &'r Rooms,
     asker: Asker<'r>,
     values: &'r Values<'v>,
 }
@@ -196,6 +206,7 @@ impl Reading<'_, '_> {
                 room: self.room()?,
                 with_online: self.shows(&["online"]),
                 with_last_seq: self.shows(&["lastSeq"]),
+                with_unread: self.shows(&["unread"]),
             },
             Verb::LeaveRoom => Command::LeaveRoom { room: self.room()? },
             Verb::RoomOnline => Command::RoomOnline { room: self.room()? },
@@ -210,7 +221,11 @@ impl Reading<'_, '_> {
             Verb::ListMembers => Command::ListMembers { room: self.room()? },
             Verb::Follow => Command::Follow { room: self.room()? },
             Verb::Unfollow => Command::Unfollow { room: self.room()? },
+            Verb::ListRooms => Command::ListRooms,
+            Verb::CreateRoom => Command::CreateRoom(self.new_room()?),
             Verb::SendMessage => Command::SendMessage(self.message()?),
+            Verb::EditMessage => self.revision(Some(self.required(1, Self::string)?))?,
+            Verb::DeleteMessage => self.revision(None)?,
             Verb::History => Command::History {
                 conversation: self.conversation()?.0,
                 channel: self.text(0)?,
@@ -315,10 +330,6 @@ impl Reading<'_, '_> {
 
     fn message(&self) -> Result<NewMessage, Error> {
         let (conversation, other) = self.conversation()?;
-        let reply_to = self.text(5)?.map(|text| {
-            let id = text.parse().map(Id);
-            id.map_err(|_| self.refuse("\"replyTo\" is not the id of a message"))
-        });
         Ok(NewMessage {
             conversation,
             recipient: self.user(2)?.or(other),
@@ -326,7 +337,50 @@ impl Reading<'_, '_> {
             body: self.required(0, Self::string)?,
             channel: self.text(3)?,
             key: self.text(4)?,
-            reply_to: reply_to.transpose()?,
+            reply_to: self.message_id(5)?,
+        })
+    }
+
+    fn message_id(&self, parameter: usize) -> Result<Option<Id>, Error> {
+        let id = self.text(parameter)?.map(|text| {
+            let name = self.rule.parameters[parameter].name;
+            let not_one = || self.refuse(&format!("\"{name}\" is not the id of a message"));
+            text.parse().map(Id).map_err(|_| not_one())
+        });
+        id.transpose()
+    }
+
+    /// Others' messages are for roles that the file names, and for the backend.
+    fn revision(&self, body: Option<String>) -> Result<Command, Error> {
+        let moderates = match self.asker.actor {
+            Actor::Backend => true,
+            Actor::User(identity) => {
+                let role = identity.person.role.as_ref();
+                role.is_some_and(|role| self.rule.roles.contains(role))
+            }
+        };
+        Ok(Command::Revise(Revision {
+            id: self.required(0, Self::message_id)?,
+            body,
+            moderates,
+        }))
+    }
+
+    /// The sort says of which kind the room is; a kind without sorts is its own.
+    fn new_room(&self) -> Result<NewRoom, Error> {
+        let sort = self.required(2, Self::text)?;
+        let is_open = |kind: &&RoomKind| kind.parameter.is_some() && kind.automatic.is_none();
+        let mut kinds = self.rooms.0.iter().filter(is_open);
+        let kind = kinds.find(|kind| match kind.sorts.is_empty() {
+            true => kind.kind == sort,
+            false => kind.sorts.iter().any(|(known, _)| *known == sort),
+        });
+        let kind = kind.ok_or_else(|| self.refuse("\"kind\" is no sort of room"))?;
+        Ok(NewRoom {
+            kind: kind.kind.clone(),
+            id: self.user(0)?.map(|id| id.as_str().into()),
+            name: self.required(1, Self::text)?,
+            sort,
         })
     }
 

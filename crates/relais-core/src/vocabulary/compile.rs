@@ -161,7 +161,10 @@ fn name(top: &Table<'_>) -> Option<Arc<str>> {
 /// The permissions that sorts of room take have to be somebody's.
 fn check_sorts(top: &Table<'_>, rooms: &Rooms, roles: &[(&str, Vec<Arc<str>>)]) {
     let known = || roles.iter().flat_map(|(_, permissions)| permissions);
-    for (sort, permission) in rooms.0.iter().flat_map(|room| &room.sorts) {
+    let sorts = rooms.0.iter().flat_map(|room| &room.sorts);
+    for (sort, permission) in
+        sorts.filter(|(_, permission)| **permission != *super::rooms::EVERYBODY)
+    {
         if !known().any(|known| known == permission) {
             let help = suggestion(permission, known().map(|known| &**known));
             let text =

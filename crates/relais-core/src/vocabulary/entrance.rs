@@ -88,6 +88,7 @@ fn silently(room: &RoomKey) -> Result<Entry, Error> {
             room: room.clone(),
             with_online: false,
             with_last_seq: false,
+            with_unread: false,
         },
         answer: None,
     })

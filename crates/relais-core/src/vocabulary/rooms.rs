@@ -15,6 +15,9 @@ pub const MEMBER_ROOMS_MAX: usize = 1_024;
 /// Bytes that the name or id of a room may have.
 pub const ROOM_BYTES_MAX: usize = 255;
 
+/// In the place of a permission: everybody who is in may write.
+pub(super) const EVERYBODY: &str = "all";
+
 /// Names that `room` and `to` understand besides the room kinds of the file.
 pub(super) const RESERVED: [&str; 10] = [
     "room", "user", "role", "tenant", "direct", "actor", "target", "owner", "assignee", "session",

@@ -31,6 +31,7 @@ fn join_and_leave_take_a_bare_room_id() {
         room: bam_42(),
         with_online: true,
         with_last_seq: true,
+        with_unread: false,
     };
     assert_eq!(command(&bam, "join-bam", &[json!("42")]), joined);
     for wrong in [json!({ "bamId": "42" }), json!(["42"]), json!(true)] {
@@ -46,6 +47,7 @@ fn a_number_as_a_room_id_is_kept_as_its_digits() {
         room: bam_42(),
         with_online: true,
         with_last_seq: true,
+        with_unread: false,
     };
     assert_eq!(command(&app("bam"), "join-bam", &[json!(42)]), joined);
 }

@@ -180,6 +180,7 @@ fn the_benchmark_s_file_is_right_and_passes_on_what_it_says() {
         room: RoomKey::new("hall", "room-0"),
         with_online: false,
         with_last_seq: false,
+        with_unread: false,
     };
     assert_eq!(command(&bench, "join", &[json!("room-0")]), joined);
     let published = command(&bench, "pub", &[json!("room-0"), json!({ "t": 1 })]);

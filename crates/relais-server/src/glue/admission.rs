@@ -87,6 +87,11 @@ impl Relais {
         let recovery = is_plain
             || recovery::is_wanted(served.app.recovery, auth.as_ref(), &connect.query, agent);
         let session = self.session(served, tenant, identity).await?;
+        let dispatcher = &session.served.dispatcher;
+        dispatcher.meet(&session.tenant.key, &session.identity);
+        dispatcher
+            .prepare_rooms(&session.tenant.key, &session.rooms)
+            .await?;
         let comeback = match is_plain {
             true => plain::comeback(&self.pids, &connect.query),
             false if recovery => self.comeback(connect),

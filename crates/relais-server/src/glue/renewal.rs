@@ -96,6 +96,7 @@ async fn renewed(relais: &Relais, socket: &Socket<Relais>, token: &str) -> Resul
         ));
     }
     session.served.dispatcher.admit(&tenant, &identity, now)?;
+    session.served.dispatcher.meet(&tenant, &identity);
     Ok(Renewed {
         expires_at: identity.expires_at,
         token_id: identity.token_id,

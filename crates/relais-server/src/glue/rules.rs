@@ -26,6 +26,7 @@ pub fn of(app: &App, limits: &Limits) -> Rules {
         let policy = RoomPolicy {
             join,
             joins_members,
+            sorts: kind.sorts.clone(),
         };
         (kind.kind.clone(), policy)
     });
@@ -49,6 +50,7 @@ pub fn of(app: &App, limits: &Limits) -> Rules {
         rooms: rooms.collect(),
         items: items.collect(),
         presence: Arc::new(presence),
+        roles: app.roles.clone(),
         session_rooms_max: limits.session_rooms_max,
         inbox_max: limits.inbox_max,
     }

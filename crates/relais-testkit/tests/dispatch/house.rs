@@ -12,11 +12,9 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use relais_core::capability::room::{JoinPolicy, RoomPolicy};
 use relais_core::capability::roster;
-use relais_core::command::{
-    Actor, Command, Identity, InboxCommand, Invocation, NewMessage, Origin, SeqRange,
-};
+use relais_core::command::{Actor, Command, Identity, Invocation, Origin};
 use relais_core::dispatch::{Dispatcher, Ports, Resumed, Rules};
-use relais_core::error::{Code, Error};
+use relais_core::error::Error;
 use relais_core::event::{
     Audience, Event, EventKind, Facts, Item, Message, Person, Record, Volatile,
 };
@@ -24,9 +22,10 @@ use relais_core::ids::*;
 use relais_core::ports::*;
 use relais_core::restriction::{Against, Closing, Restriction};
 use relais_store::memory::MemoryStore;
-use serde_json::Value;
 
 use hooked::HookedTenant;
+
+pub use crate::words::*;
 pub use roster::{Arrival, Contacts, Departure};
 
 /// What went out, in order.
@@ -152,7 +151,8 @@ impl Store for Hooked {
     }
 }
 
-/// Everything together. Room kinds: `bam` (claim, member), `club` (member, joined at once), `hall` (open), `team` (webhook).
+/// Everything together. Room kinds: `bam` (claim, member), `club` (member, joined at once), `hall` (open), `team` (webhook), `school`
+/// (claim, member; with sorts: `class`, `announcement`, `direct`). Whoever is called `teacher` is one and may announce.
 pub struct House {
     pub dispatcher: Arc<Dispatcher>,
     pub told: Arc<Told>,
@@ -183,15 +183,23 @@ pub fn user(name: &str) -> UserId {
     UserId::text(name)
 }
 
-/// A user whose token names the BAMs 1 and 2; whose name begins with `dj` is one.
+/// A room with a sort.
+pub fn school(id: &str) -> RoomKey {
+    RoomKey::new("school", id)
+}
+
+/// A user whose token names the BAMs 1 and 2 and the class 5b; whose name begins with `dj` is one, and `teacher` too.
 pub fn identity(name: &str) -> Identity {
     Identity {
         person: Person {
             id: user(name),
             name: name.to_uppercase().into(),
-            role: name.starts_with("dj").then(|| "dj".into()),
+            role: ["dj", "teacher"]
+                .into_iter()
+                .find(|role| name.starts_with(role))
+                .map(Into::into),
         },
-        claimed_rooms: vec![bam("1"), bam("2")],
+        claimed_rooms: vec![bam("1"), bam("2"), school("5b")],
         expires_at: None,
         issued_at: None,
         token_id: None,
@@ -211,12 +219,28 @@ fn rules(contacts: Contacts) -> Rules {
         let policy = RoomPolicy {
             join,
             joins_members,
+            sorts: Vec::new(),
         };
         (kind.into(), policy)
     });
+    let mut rooms = HashMap::from(rooms);
+    let sorts = [
+        ("class", "all"),
+        ("announcement", "announce"),
+        ("direct", "all"),
+    ];
+    let school = RoomPolicy {
+        join: vec![Claim, Member],
+        joins_members: false,
+        sorts: sorts
+            .map(|(sort, takes)| (sort.into(), takes.into()))
+            .into(),
+    };
+    rooms.insert("school".into(), school);
     Rules {
-        rooms: HashMap::from(rooms),
         items: crate::items::kinds(),
+        rooms,
+        roles: vec![("teacher".into(), vec!["announce".into()])],
         presence: Arc::new(roster::Rules {
             contacts,
             ..roster::Rules::default()
@@ -305,6 +329,12 @@ impl House {
         let (tenant, now) = (tenant(), self.now());
         let connected = self.dispatcher.connect(&tenant, arrival, now);
         connected.await.unwrap();
+    }
+
+    /// Connects with a token that was proved, as the server does.
+    pub async fn meet(&self, name: &str, session: &str) {
+        self.connect(name, session).await;
+        self.dispatcher.meet(&tenant(), &identity(name));
     }
 
     /// From the beginning of the log.
@@ -399,122 +429,4 @@ pub fn line(event: &Event) -> String {
         _ => event.body["status"].as_str().unwrap_or_default().to_owned(),
     };
     format!("{} {user} {detail}", event.kind.name())
-}
-
-pub fn join(id: &str) -> Command {
-    Command::JoinRoom {
-        room: bam(id),
-        with_online: true,
-        with_last_seq: true,
-    }
-}
-
-pub fn club(name: &str) -> RoomKey {
-    RoomKey::new("club", name)
-}
-
-pub fn follow(name: &str) -> Command {
-    Command::Follow { room: club(name) }
-}
-
-pub fn unfollow(name: &str) -> Command {
-    Command::Unfollow { room: club(name) }
-}
-
-pub fn inbox() -> Command {
-    Command::Inbox(InboxCommand::List {
-        before: None,
-        limit: 50,
-    })
-}
-
-pub fn leave(id: &str) -> Command {
-    Command::LeaveRoom { room: bam(id) }
-}
-
-pub fn message(id: &str, body: &str) -> NewMessage {
-    NewMessage {
-        conversation: chat(id),
-        recipient: None,
-        kind: "text".into(),
-        body: body.into(),
-        channel: None,
-        key: None,
-        reply_to: None,
-    }
-}
-
-pub fn send(id: &str, body: &str) -> Command {
-    Command::SendMessage(message(id, body))
-}
-
-pub fn keyed(id: &str, body: &str, key: &str) -> Command {
-    Command::SendMessage(NewMessage {
-        key: Some(key.into()),
-        ..message(id, body)
-    })
-}
-
-pub fn private(id: &str, to: &str, body: &str) -> Command {
-    Command::SendMessage(NewMessage {
-        recipient: Some(user(to)),
-        ..message(id, body)
-    })
-}
-
-pub fn history(id: &str, range: SeqRange, limit: u32) -> Command {
-    Command::History {
-        conversation: chat(id),
-        channel: None,
-        range,
-        limit,
-    }
-}
-
-pub fn typing(id: &str, active: bool) -> Command {
-    Command::Typing {
-        conversation: chat(id),
-        active,
-        written: None,
-    }
-}
-
-pub fn status(status: &str) -> Command {
-    Command::SetPresence {
-        status: status.into(),
-        custom_status: None,
-    }
-}
-
-pub fn remove(id: &str, name: &str) -> Command {
-    Command::RemoveMember {
-        room: bam(id),
-        user: user(name),
-    }
-}
-
-pub fn add(id: &str, name: &str) -> Command {
-    Command::AddMember {
-        room: bam(id),
-        user: user(name),
-    }
-}
-
-pub fn code(answer: Answer) -> Code {
-    answer.unwrap_err().code
-}
-
-pub fn seqs(answer: &Facts) -> Vec<u64> {
-    let messages = answer["messages"].as_array().unwrap();
-    messages
-        .iter()
-        .map(|message| message["seq"].as_u64().unwrap())
-        .collect()
-}
-
-pub fn users(list: &Value) -> Vec<&str> {
-    let list = list.as_array().unwrap();
-    list.iter()
-        .map(|one| one["userId"].as_str().unwrap())
-        .collect()
 }

@@ -6,8 +6,11 @@
 mod following;
 mod house;
 mod inboxes;
+mod words;
 
+mod edits;
 mod items;
+mod mentions;
 mod messages;
 mod moderation;
 mod personal;
@@ -15,4 +18,5 @@ mod presence;
 mod relays;
 mod resume;
 mod rooms;
+mod sorts;
 mod typing;

@@ -16,6 +16,7 @@ fn join_kind(kind: &str, id: &str) -> Command {
         room: RoomKey::new(kind, id),
         with_online: true,
         with_last_seq: true,
+        with_unread: false,
     }
 }
 
@@ -47,6 +48,7 @@ async fn a_join_answers_with_no_more_than_it_was_asked_for() {
         room: bam("1"),
         with_online: false,
         with_last_seq: false,
+        with_unread: false,
     };
     let answer = house.on_session("alice", "a1", join).await.unwrap();
     let named: Vec<_> = answer.keys().collect();

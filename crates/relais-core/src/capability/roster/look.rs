@@ -77,6 +77,11 @@ impl Roster {
             .collect()
     }
 
+    /// Whether anybody is in a room.
+    pub fn is_used(&self, room: &RoomKey) -> bool {
+        self.rooms.contains_key(room)
+    }
+
     /// Everyone in a room, in the order of ids.
     pub fn online_in(&self, room: &RoomKey) -> Vec<Shown> {
         let inside = self.rooms.get(room).into_iter().flatten();

@@ -3,6 +3,10 @@
 //! In come the room's [`RoomPolicy`] (plain data, made from the app file by others) and what is kept about a
 //! membership; out go outcomes. Who is in a room right now is the roster's; this file only words its transitions.
 
+pub mod sort;
+
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{Effect, Outcome, Standing, facts};
@@ -38,6 +42,9 @@ pub struct RoomPolicy {
     pub join: Vec<JoinPolicy>,
     /// Whether every session of a kept member is in the room at once.
     pub joins_members: bool,
+    /// Sorts of room of this kind, each with the permission that writing takes; the first is that of a room of which nobody has said
+    /// what it is. Empty: everybody who is in may write.
+    pub sorts: Vec<(Arc<str>, Arc<str>)>,
 }
 
 /// Whether somebody is a participant. A removal outranks every policy until the member is added again.
@@ -107,8 +114,13 @@ pub fn join(
     })
 }
 
-/// The answer to a join, once the session is in the room: `{room, online?, lastSeq?}`.
-pub fn joined(room: &RoomKey, online: Option<&[Shown]>, last_seq: Option<Seq>) -> Facts {
+/// The answer to a join, once the session is in the room: `{room, online?, lastSeq?, unread?}`.
+pub fn joined(
+    room: &RoomKey,
+    online: Option<&[Shown]>,
+    last_seq: Option<Seq>,
+    unread: Option<u32>,
+) -> Facts {
     let mut facts = Facts::new();
     facts.insert("room".into(), facts::room(room));
     if let Some(online) = online {
@@ -116,6 +128,9 @@ pub fn joined(room: &RoomKey, online: Option<&[Shown]>, last_seq: Option<Seq>) -
     }
     if let Some(seq) = last_seq {
         facts.insert("lastSeq".into(), seq.0.into());
+    }
+    if let Some(unread) = unread {
+        facts.insert("unread".into(), unread.into());
     }
     facts
 }

@@ -1,13 +1,16 @@
-//! Chat messages: send, page, read marks.
+//! Chat messages: send, page, read marks. Editing and deleting them is [`revision`]'s.
 //!
 //! In come a command and how its sender stands to the conversation, out go the change, the event and the answer. A
 //! message takes the next `seq` of its conversation when it is committed, so the answer is built after the commit, by
 //! [`sent`], from what was stored: then or, for a temporary id that was used before, the first time.
 
+mod mention;
+pub mod revision;
+
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{Outcome, Standing, facts};
+use super::{Outcome, Standing, Writing, facts};
 use crate::command::{Invocation, NewMessage, SeqRange};
 use crate::error::{Code, Error};
 use crate::event::{Audience, Event, EventKind, Facts, Message, Person, Record};
@@ -30,17 +33,26 @@ pub struct Recipient {
     pub possible: bool,
 }
 
-/// Sends a message. `membership` is the sender's, where it had to be loaded.
-pub fn send(
-    invocation: &Invocation,
-    new: &NewMessage,
-    standing: Standing,
-    membership: Option<Membership>,
-    recipient: Option<Recipient>,
-) -> Result<Outcome, Error> {
+/// What the dispatcher knows about the place of a message.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// How the sender stands to it.
+    pub standing: Standing,
+    /// Membership of the sender, where it had to be loaded.
+    pub membership: Option<Membership>,
+    /// Of the recipient of a private message in a room.
+    pub recipient: Option<Recipient>,
+    /// Whether the sender may write there, where the room's sort decides it.
+    pub writing: Option<Writing>,
+    /// Whom the text names.
+    pub mentions: Vec<UserId>,
+}
+
+/// Sends a message.
+pub fn send(invocation: &Invocation, new: &NewMessage, known: Known) -> Result<Outcome, Error> {
     let unable = "unable to send message";
     let sender = super::person(invocation, unable)?;
-    check_place(invocation, new, sender, standing)?;
+    check_place(invocation, new, sender, known.standing)?;
     if new
         .key
         .as_ref()
@@ -50,9 +62,13 @@ pub fn send(
         return Err(Error::new(Code::InvalidPayload, text));
     }
     let mut preconditions = Vec::new();
+    if let Some(writing) = &known.writing {
+        preconditions.push(writing.check(unable)?);
+    }
     if let Conversation::Room(room) = &new.conversation {
-        preconditions.extend(membership.map(|expected| expect(room, &sender.id, expected)));
-        if let (Some(user), Some(known)) = (&new.recipient, recipient) {
+        let own = known.membership;
+        preconditions.extend(own.map(|expected| expect(room, &sender.id, expected)));
+        if let (Some(user), Some(known)) = (&new.recipient, known.recipient) {
             if !known.possible {
                 let text = format!("{unable}; the recipient is not a participant");
                 return Err(Error::new(Code::NotAMember, text));
@@ -60,7 +76,10 @@ pub fn send(
             preconditions.push(expect(room, user, known.membership));
         }
     }
-    let message = compose(invocation, new, sender);
+    let mut message = compose(invocation, new, sender);
+    message.mentions = mention::of(&message, known.mentions);
+    let mut events = vec![sent_event(invocation, &message)];
+    events.extend(mention::events(invocation, sender, &message, &[]));
     Ok(Outcome {
         idempotency: new.key.as_ref().map(|key| Idempotency {
             sender: sender.id.clone(),
@@ -69,7 +88,7 @@ pub fn send(
             body_hash: body_hash(new),
         }),
         preconditions,
-        events: vec![sent_event(invocation, &message)],
+        events,
         changes: vec![Change::InsertMessage(message)],
         ..Outcome::default()
     })
@@ -124,6 +143,24 @@ fn compose(invocation: &Invocation, new: &NewMessage, sender: &Person) -> Messag
 /// To the room, sender included; a private one to its two people; in a direct pair not to the session that sent it,
 /// which has the answer.
 fn sent_event(invocation: &Invocation, message: &Message) -> Event {
+    Event {
+        takes_seq: Some(message.conversation.clone()),
+        ..event(
+            EventKind::MessageSent,
+            invocation,
+            Some(&message.sender),
+            message,
+        )
+    }
+}
+
+/// Something that happened to a message, for those who may see it.
+fn event(
+    kind: EventKind,
+    invocation: &Invocation,
+    actor: Option<&Person>,
+    message: &Message,
+) -> Event {
     let session = super::session(invocation).cloned();
     let both = |one: &UserId, other: &UserId| {
         let mut to = vec![AudienceKey::User(one.clone())];
@@ -144,17 +181,16 @@ fn sent_event(invocation: &Invocation, message: &Message) -> Event {
     };
     Event {
         room: message.conversation.room().cloned(),
-        actor: Some(message.sender.clone()),
+        actor: actor.cloned(),
         session,
         target,
         durable: true,
-        takes_seq: Some(message.conversation.clone()),
         audience: Some(Audience {
             to,
             except_user: None,
             except_session,
         }),
-        ..Event::new(EventKind::MessageSent, facts::message(message))
+        ..Event::new(kind, facts::message(message))
     }
 }
 
