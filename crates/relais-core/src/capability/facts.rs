@@ -6,6 +6,9 @@
 //! | event | body |
 //! |---|---|
 //! | `message.sent` | a message without `seq` (the record has it): [`message`] |
+//! | `message.edited` | the message with `seq` and `editedAt`: [`message`] |
+//! | `message.deleted` | the message with `seq` and `deletedAt`, its body empty |
+//! | `message.mentioned` | `messageId excerpt` (the first 140 characters) |
 //! | `message.read` | `userId userName seq recipient?` |
 //! | `room.joined`, `room.left` | someone online: [`someone`] |
 //! | `room.member_added`, `room.member_removed` | `userId` |
@@ -18,12 +21,15 @@
 //!
 //! | command | reply |
 //! |---|---|
-//! | `JoinRoom` | `room` and, where asked for, `online lastSeq` (`online`: a list of [`someone`]) |
+//! | `JoinRoom` | `room` and, where asked for, `online lastSeq unread` (`online`: a list of [`someone`]) |
 //! | `LeaveRoom` | `room` |
 //! | `RoomOnline` | `room users count` |
 //! | `AddMember`, `RemoveMember`, `Follow`, `Unfollow` | `room userId` |
 //! | `ListMembers` | `room members` (each `userId addedAt`) |
+//! | `ListRooms` | `rooms` (each `id name kind unread lastSeq`; `kind` is the sort) |
+//! | `CreateRoom` | `room` (the same) |
 //! | `SendMessage` | `message` (with `seq`) |
+//! | `Revise` | edited: `message`; deleted: `id room?` |
 //! | `History` | `room? messages hasMore` |
 //! | `MarkRead` | `room? seq` (the mark as it is now) |
 //! | `Typing` | `isTyping` |
