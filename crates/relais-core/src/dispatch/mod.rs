@@ -126,8 +126,9 @@ impl Dispatcher {
         // Taken out, so that what is passed on is moved and never copied. No capability looks at it again.
         let command = std::mem::replace(&mut invocation.command, Command::Stats);
         tenant.check_restrictions(&invocation.actor, &command, invocation.now.wall)?;
+        let (at, by) = (&*tenant, &invocation);
         match command {
-            Command::SendMessage(new) => self.send(&tenant, &invocation, &new).await,
+            Command::SendMessage(new) => self.send(at, by, &new).await,
             Command::JoinRoom {
                 room,
                 with_online,
@@ -135,34 +136,29 @@ impl Dispatcher {
                 with_unread,
             } => {
                 let with = (with_online, with_last_seq, with_unread);
-                self.enter(&tenant, &invocation, &room, with).await
+                self.enter(at, by, &room, with).await
             }
-            Command::LeaveRoom { room } => self.leave(&tenant, &invocation, &room).await,
-            Command::RoomOnline { room } => self.room_online(&tenant, &invocation, &room).await,
-            Command::AddMember { room, user } => {
-                self.add_member(&tenant, &invocation, &room, &user).await
-            }
-            Command::RemoveMember { room, user } => {
-                self.remove_member(&tenant, &invocation, &room, &user).await
-            }
-            Command::Follow { room } => self.follow(&tenant, &invocation, &room).await,
-            Command::Unfollow { room } => self.unfollow(&tenant, &invocation, &room).await,
-            Command::ListMembers { room } => self.members(&tenant, &invocation, &room).await,
-            Command::ListRooms => self.list_rooms(&tenant, &invocation).await,
-            Command::CreateRoom(new) => self.create_room(&tenant, &invocation, &new).await,
-            Command::Revise(revision) => self.revise(&tenant, &invocation, &revision).await,
+            Command::LeaveRoom { room } => self.leave(at, by, &room).await,
+            Command::RoomOnline { room } => self.room_online(at, by, &room).await,
+            Command::AddMember { room, user } => self.add_member(at, by, &room, &user).await,
+            Command::RemoveMember { room, user } => self.remove_member(at, by, &room, &user).await,
+            Command::Follow { room } => self.follow(at, by, &room).await,
+            Command::Unfollow { room } => self.unfollow(at, by, &room).await,
+            Command::ListMembers { room } => self.members(at, by, &room).await,
+            Command::ListRooms => self.list_rooms(at, by).await,
+            Command::CreateRoom(new) => self.create_room(at, by, &new).await,
+            Command::Revise(revision) => self.revise(at, by, &revision).await,
             Command::History {
                 conversation,
                 channel,
                 range,
                 limit,
             } => {
-                self.history(&tenant, &invocation, &conversation, channel, range, limit)
+                self.history(at, by, &conversation, channel, range, limit)
                     .await
             }
             Command::MarkRead { conversation, seq } => {
-                self.mark_read(&tenant, &invocation, &conversation, seq)
-                    .await
+                self.mark_read(at, by, &conversation, seq).await
             }
             Command::Typing {
                 conversation,
@@ -170,32 +166,27 @@ impl Dispatcher {
                 written,
             } => {
                 let how = (active, written.as_ref());
-                self.typing(&tenant, &invocation, &conversation, how).await
+                self.typing(at, by, &conversation, how).await
             }
             Command::SetPresence {
                 status,
                 custom_status,
-            } => self.set_presence(&tenant, &invocation, &status, custom_status.as_deref()),
-            Command::GetPresence { user } => self.get_presence(&tenant, &invocation, &user).await,
+            } => self.set_presence(at, by, &status, custom_status.as_deref()),
+            Command::GetPresence { user } => self.get_presence(at, by, &user).await,
             Command::ListPresence { before, limit } => {
-                Ok(self.list_presence(&tenant, before.as_ref(), limit))
+                Ok(self.list_presence(at, before.as_ref(), limit))
             }
-            Command::Relay(relay) => self.relay(&tenant, &invocation, relay).await,
+            Command::Relay(relay) => self.relay(at, by, relay).await,
             Command::Impose {
                 against,
                 hold,
                 until,
-            } => {
-                self.impose(&tenant, &invocation, (&against, hold), until)
-                    .await
-            }
-            Command::Lift { against, hold } => {
-                self.lift(&tenant, &invocation, (&against, hold)).await
-            }
-            Command::Inbox(asked) => self.inbox(&tenant, &invocation, asked).await,
-            Command::Personal(asked) => self.personal(&tenant, &invocation, asked).await,
-            Command::Item(request) => self.item(&tenant, &invocation, &request).await,
-            Command::ListItems(listing) => self.list_items(&tenant, &invocation, &listing).await,
+            } => self.impose(at, by, (&against, hold), until).await,
+            Command::Lift { against, hold } => self.lift(at, by, (&against, hold)).await,
+            Command::Inbox(asked) => self.inbox(at, by, asked).await,
+            Command::Personal(asked) => self.personal(at, by, asked).await,
+            Command::Item(request) => self.item(at, by, &request).await,
+            Command::ListItems(listing) => self.list_items(at, by, &listing).await,
             Command::Stats => Ok(tenant.stats(invocation.now.monotonic).facts()),
             Command::Ping => Ok(facts::pong(invocation.now.wall)),
             Command::Unavailable { operation, .. } => {

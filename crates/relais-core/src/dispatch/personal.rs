@@ -96,6 +96,7 @@ impl Dispatcher {
             let told = roster.forget(user, now);
             tenant.tell(&self.ports, &told);
         }
+        write(&tenant.directory).erase(user);
         let rooms = tenant.store.rooms_of(user).await.map_err(store_error)?;
         for room in &rooms {
             tenant.publish(&self.ports, personal::left(room, user), now.wall);
@@ -104,6 +105,8 @@ impl Dispatcher {
         let records = erase_records(tenant, user, now).await?;
         let rest = Change::EraseUser { user: user.clone() };
         apply(tenant, rest, now).await?;
+        // Whoever read a room meanwhile has them again.
+        write(&tenant.directory).erase(user);
         self.ports.fanout.rewritten(&tenant.key);
         Ok(personal::erased(messages, records, rooms.len()))
     }

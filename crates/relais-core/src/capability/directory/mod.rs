@@ -157,6 +157,19 @@ impl Directory {
         }
     }
 
+    /// Forgets somebody for good.
+    pub fn erase(&mut self, user: &UserId) {
+        self.changes += 1;
+        self.waiting.remove(user);
+        self.stored.remove(user);
+        for known in self.rooms.values_mut() {
+            if let Some(gone) = known.people.remove(user) {
+                known.names.remove(&gone.person);
+                self.people -= 1;
+            }
+        }
+    }
+
     /// People that wait to be stored, at most so many.
     pub fn to_store(&self, people_max: usize) -> Vec<(Person, Vec<RoomKey>)> {
         self.waiting.values().take(people_max).cloned().collect()
@@ -321,6 +334,17 @@ mod tests {
         assert!(directory.is_stored());
         directory.meet(&identity("ann", "Anna", &["a"]));
         assert!(directory.is_stored());
+    }
+
+    #[test]
+    fn somebody_who_was_erased_is_neither_named_nor_stored() {
+        let mut directory = Directory::default();
+        directory.take(&room("a"), None, Vec::new(), |_| true);
+        directory.meet(&identity("ann", "Ann", &["a"]));
+        directory.erase(&UserId::text("ann"));
+        assert_eq!(named(&directory, "a", "@Ann @ann"), [""; 0]);
+        assert!(directory.is_stored());
+        assert_eq!(directory.people, 1, "the room itself");
     }
 
     #[test]
