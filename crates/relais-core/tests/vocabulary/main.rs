@@ -6,6 +6,7 @@ mod apps;
 mod bam_client;
 mod bam_http;
 mod bam_server;
+mod classroom;
 mod hostile;
 mod identity;
 mod inbox;

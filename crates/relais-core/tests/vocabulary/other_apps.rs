@@ -243,27 +243,6 @@ fn a_wedding_has_its_own_limit_metrics_and_first_events() {
 }
 
 #[test]
-fn a_classroom_s_paths_are_one_connection_for_all_rooms_or_for_one() {
-    let classroom = app("classroom");
-    let found = |path: &'static str| {
-        let mut paths = classroom.websocket.iter();
-        paths.find_map(|own| Some((own.room.clone(), own.matches(path)?)))
-    };
-    assert_eq!(found("/ws/chat/"), Some((None, None)));
-    assert_eq!(found("/ws/chat"), Some((None, None)));
-    assert_eq!(
-        found("/ws/chat/5b/"),
-        Some((Some("chat".into()), Some("5b")))
-    );
-    assert_eq!(
-        found("/ws/chat/5b"),
-        Some((Some("chat".into()), Some("5b")))
-    );
-    assert_eq!(found("/ws/chat/5b/x"), None);
-    assert_eq!(found("/ws/"), None);
-}
-
-#[test]
 fn the_room_of_an_address_is_joined_by_the_app_s_own_event() {
     let classroom = app("classroom");
     let leo = user("leo", None);
@@ -314,32 +293,6 @@ fn an_address_may_name_a_room_that_no_event_joins() {
         .enter(&RoomKey::new("place", "a\nb"), asker)
         .unwrap_err();
     assert_eq!(refused.code, Code::InvalidPayload);
-}
-
-#[test]
-fn a_classroom_s_join_answers_with_an_event_too_and_its_people_have_permissions() {
-    let classroom = app("classroom");
-    let joined = ask(&classroom, "join_room", &[json!({ "roomId": "5b" })]).unwrap();
-    let facts = json!({ "room": { "kind": "chat", "id": "5b" }, "online": [], "lastSeq": 2 });
-    let (name, data) = joined.answer.event(facts.as_object().unwrap()).unwrap();
-    assert_eq!(
-        (&*name, &*data),
-        (
-            "room_joined",
-            r#"{"roomId":"5b","onlineUsers":[],"lastSeq":2,"unread":null}"#
-        )
-    );
-    let pong = ask(&classroom, "ping", &[]).unwrap();
-    assert_eq!(pong.command, Command::Ping);
-    assert_eq!(
-        pong.answer.event(&serde_json::Map::new()).unwrap(),
-        ("pong".into(), "{}".to_owned())
-    );
-    assert_eq!(
-        classroom.permissions(Some("parent")),
-        [std::sync::Arc::from("write")]
-    );
-    assert!(classroom.permissions(None).is_empty());
 }
 
 #[test]
