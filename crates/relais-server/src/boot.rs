@@ -26,6 +26,8 @@ use tower::ServiceExt as _;
 
 use crate::app_files::{self, AppsError};
 use crate::clock::Clock;
+use crate::engines::{Announcements, Engines};
+use crate::files::{Files, StorageError};
 use crate::glue::apps::{Apps, Served};
 use crate::glue::expiry::Expiries;
 use crate::glue::ports::Hub;
@@ -35,7 +37,7 @@ use crate::glue::service::Relais;
 use crate::http::{ApiKeys, BodyLimits, Landing, Peer, Web, gate, router};
 use crate::identity::{KeySet, Keys, PidKey};
 use crate::outgoing::{Outgoing, OutgoingError};
-use crate::settings::Settings;
+use crate::settings::{ImageEngine, Settings};
 use crate::upkeep::Upkeep;
 use crate::{banner, demo, development};
 
@@ -53,6 +55,9 @@ pub enum BootError {
     /// The database.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Files.
+    #[error(transparent)]
+    Files(#[from] StorageError),
     /// The store, once open.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -112,6 +117,14 @@ fn engine_rooms_max(settings: &Settings) -> usize {
 /// Files that are not connections of clients: the store, the log, HTTP requests under way.
 const FILES_KEPT: u64 = 256;
 
+/// Where files are found while nobody has set or asked where we are.
+fn base(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("http://localhost:{}", address.port()),
+        false => format!("http://{address}"),
+    }
+}
+
 /// Runs until a stop signal has been carried out.
 pub async fn serve(settings: Settings) -> Result<(), BootError> {
     start(settings).await?.run_to_its_end().await
@@ -163,6 +176,13 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
     let hub = Arc::new(Hub::new(scopes.clone()));
     let store = Arc::new(open_store(&settings, hub.clone())?);
     scopes.set_store(store.clone());
+    let files = Arc::new(Files::open(
+        &settings.files,
+        &secret,
+        &base(address),
+        clock,
+    )?);
+    scopes.set_links(files.links().clone());
     let apps = Arc::new(serve_apps(
         &settings,
         &apps,
@@ -188,7 +208,10 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
     if settings.is_development() {
         demo::seed(&apps, clock).await;
     }
+    let announcements = Arc::new(Announcements::default());
     let web = Arc::new(Web {
+        files: files.clone(),
+        announcements: announcements.clone(),
         apps: apps.clone(),
         engine: engine.clone(),
         store: store.clone(),
@@ -201,7 +224,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
         draining: Default::default(),
         metrics_open: settings.is_loopback(),
     });
-    let upkeep = Upkeep::start(
+    let mut upkeep = Upkeep::start(
         apps.clone(),
         store.clone(),
         engine.clone(),
@@ -209,6 +232,16 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
         expiries,
         clock,
     );
+    upkeep.sweep_files(files.clone(), store.clone());
+    if settings.image_engine == ImageEngine::Embedded {
+        upkeep.engines(Engines {
+            apps: apps.clone(),
+            store: store.clone(),
+            files,
+            clock,
+            announcements,
+        });
+    }
     banner::print(&apps, address, web.development_secret.as_deref(), clock);
     Ok(Running {
         settings,

@@ -8,6 +8,8 @@ mod clock;
 mod demo;
 mod development;
 mod doctor;
+mod engines;
+mod files;
 mod glue;
 mod http;
 mod identity;

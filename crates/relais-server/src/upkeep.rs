@@ -3,7 +3,7 @@
 //! None of it may stop while the server runs: a task that fails ends the server ([`Upkeep::failed`]), to be started again whole.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use relais_core::ids::{SessionId, TenantKey};
 use relais_engine::EngineHandle;
@@ -13,6 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock::Clock;
+use crate::engines::Engines;
+use crate::files::SharedFiles;
+use crate::files::sweep::Cursor;
 use crate::glue::apps::Apps;
 use crate::glue::expiry::Expiries;
 use crate::glue::renewal;
@@ -52,6 +55,17 @@ impl Upkeep {
             apps,
             clock,
         }
+    }
+
+    /// Removes files that belong to nothing, again and again.
+    pub fn sweep_files(&mut self, files: SharedFiles, store: Arc<SqliteStore>) {
+        self.tasks.spawn(sweep(files, store, self.stop.subscribe()));
+    }
+
+    /// Lets engines work.
+    pub fn engines(&mut self, engines: Engines) {
+        let stopped = self.stop.subscribe();
+        self.tasks.spawn(Arc::new(engines).run(stopped));
     }
 
     /// Waits until one of them fails, which none should.
@@ -175,6 +189,22 @@ async fn store_presence(apps: &Apps, clock: Clock) {
                     break;
                 }
             }
+        }
+    }
+}
+
+async fn sweep(files: SharedFiles, store: Arc<SqliteStore>, mut stopped: watch::Receiver<bool>) {
+    let (started, unfinished) = (SystemTime::now(), files.clone());
+    let cleared = tokio::task::spawn_blocking(move || unfinished.remove_unfinished(started)).await;
+    if let Err(error) = cleared {
+        tracing::warn!(%error, "unable to clear what was half written");
+    }
+    let mut cursor = Cursor::default();
+    let mut turns = turns(files.sweep_period());
+    while next(&mut turns, &mut stopped).await {
+        let swept = files.sweep(&*store, &mut cursor).await;
+        if swept > 0 {
+            tracing::info!(files = swept, "removed files that belonged to nothing");
         }
     }
 }

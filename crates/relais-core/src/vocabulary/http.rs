@@ -387,7 +387,10 @@ fn parse_route(key: &str) -> Result<(&str, Vec<Segment>), String> {
             "\"{path}\" is below \"/v1\", where every app has its server-to-server API"
         ));
     }
-    if RESERVED.contains(&path.strip_suffix('/').unwrap_or(path)) {
+    let is_of_files = path
+        .strip_prefix("/files")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if is_of_files || RESERVED.contains(&path.strip_suffix('/').unwrap_or(path)) {
         return Err(format!(
             "\"{path}\" is a path that every server answers itself"
         ));

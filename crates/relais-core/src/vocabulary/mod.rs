@@ -33,6 +33,7 @@ mod server;
 mod settings;
 mod shape;
 mod view;
+mod work;
 
 use std::sync::Arc;
 
@@ -61,6 +62,7 @@ pub use server::{On, ServerEvent, ServerEvents, WIRE_EVENTS_MAX, WireEvent, Wire
 pub use settings::{Item, Items, Limits, Presence, Push, Reach, SocketPath};
 pub use shape::{Member, Shape};
 pub use view::{Path, PersonPart, RoomPart};
+pub use work::Work;
 
 /// Bytes that an event's name may have.
 pub const EVENT_NAME_BYTES_MAX: usize = 255;

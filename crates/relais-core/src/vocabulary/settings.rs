@@ -8,6 +8,7 @@ use toml::de::DeValue;
 
 use super::mistake::suggestion;
 use super::reader::{Table, text, texts};
+use super::work::Work;
 use crate::limit::Rate;
 
 /// A rate out of `"50/min"`: a count and `s`, `min` or `h`; all of them at once if need be.
@@ -176,6 +177,8 @@ pub struct Item {
     pub leases_max: u32,
     /// Its status when as many were lost; `None`: it can be claimed again and again.
     pub failed: Option<Arc<str>>,
+    /// Set where an engine of the server works on them.
+    pub work: Option<Work>,
 }
 
 /// Claims of one item that may be lost, unless the file says otherwise.
@@ -289,9 +292,23 @@ impl Item {
             lease_ms: None,
             leases_max: LEASES_MAX,
             failed: None,
+            work: None,
         };
         item.read_lease(table);
+        item.read_work(table);
         item
+    }
+
+    fn read_work(&mut self, table: &Table<'_>) {
+        let Some(work) = table.table("work") else {
+            return;
+        };
+        if self.lease_ms.is_none() {
+            let text = "an engine claims what it works on; add lease = \"60s\" to the items' table";
+            table.note(work.at.start, text);
+        }
+        let fields = self.fields.as_deref();
+        self.work = Some(Work::read(&work, fields, &self.statuses));
     }
 
     fn read_lease(&mut self, table: &Table<'_>) {

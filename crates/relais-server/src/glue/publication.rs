@@ -1,15 +1,17 @@
 //! Records and volatile events on their way to the engine: given their wire names when a shard first needs them, off the
 //! committer's thread, and once.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use relais_core::event::{Audience, Record, Volatile};
-use relais_core::vocabulary::{App, WireEvent};
+use relais_core::vocabulary::{App, WireEvent, WireEvents};
 use relais_engine::{Delivery, OutEvent, Position, Publication, Room, Sid};
 use smallvec::SmallVec;
 
 use super::rooms;
 use super::scopes::Tenant;
+use crate::files::Links;
 
 /// A committed record.
 pub fn durable(tenant: &Tenant, record: &Arc<Record>) -> Arc<Delivery> {
@@ -36,6 +38,7 @@ pub fn volatile(tenant: &Tenant, event: Volatile) -> Arc<Delivery> {
 fn rendered(tenant: &Tenant, what: What) -> Arc<dyn Publication> {
     Arc::new(Rendered {
         app: tenant.app.clone(),
+        links: tenant.links.clone(),
         what,
         events: OnceLock::new(),
     })
@@ -48,6 +51,7 @@ enum What {
 
 struct Rendered {
     app: Arc<App>,
+    links: Option<Arc<Links>>,
     what: What,
     events: OnceLock<Vec<OutEvent>>,
 }
@@ -56,7 +60,7 @@ impl Publication for Rendered {
     fn events(&self) -> &[OutEvent] {
         self.events.get_or_init(|| {
             let (events, at) = match &self.what {
-                What::Record(record) => (self.app.render(record), record.at),
+                What::Record(record) => (self.render(record), record.at),
                 What::Volatile(volatile) => (self.app.render_volatile(volatile), volatile.at),
             };
             let whole = self.what.audience();
@@ -65,6 +69,21 @@ impl Publication for Rendered {
                 .map(|event| out_event(event, whole, at.0))
                 .collect()
         })
+    }
+}
+
+impl Rendered {
+    /// The wire events of a record, in which paths of files have become addresses.
+    fn render(&self, record: &Record) -> WireEvents {
+        let links = self.links.as_ref();
+        match links.map(|links| links.shown_now(&record.event.body)) {
+            Some(Cow::Owned(body)) => {
+                let mut shown = record.clone();
+                shown.event.body = body;
+                self.app.render(&shown)
+            }
+            _ => self.app.render(record),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tenants as the engine's scopes: a number for each tenant that somebody has connected to, and the engine's way to a tenant's log.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use relais_core::error::{Code, Error};
+use relais_core::event::Facts;
 use relais_core::ids::{RoomKey, TenantKey};
 use relais_core::ports::{Store, StoreError, TenantStore};
 use relais_core::vocabulary::App;
@@ -15,6 +17,7 @@ use relais_engine::{Log, LogError, LogPage, Room, Scope};
 use super::opening::Opening;
 use super::pages::Pages;
 use super::rooms;
+use crate::files::Links;
 
 /// Tenants that one process serves at once.
 const TENANTS_MAX: usize = 100_000;
@@ -31,16 +34,29 @@ pub struct Tenant {
     pub app: Arc<App>,
     /// Its part of the store.
     pub store: Arc<dyn TenantStore>,
+    /// Makes addresses of the paths of files.
+    pub links: Option<Arc<Links>>,
     /// Taken into use by one session at a time.
     pub opening: Opening,
     /// Seconds after the start at which it was last asked for.
     used_at: AtomicU64,
 }
 
+impl Tenant {
+    /// Facts as they are shown: with addresses where paths of files are.
+    pub fn shown<'f>(&self, facts: &'f Facts) -> Cow<'f, Facts> {
+        match &self.links {
+            Some(links) => links.shown_now(facts),
+            None => Cow::Borrowed(facts),
+        }
+    }
+}
+
 /// All tenants in use.
 pub struct Scopes {
     apps: HashMap<Arc<str>, Arc<App>>,
     store: OnceLock<Arc<dyn Store>>,
+    links: OnceLock<Arc<Links>>,
     known: RwLock<Known>,
     pages: Pages,
     started: Instant,
@@ -60,6 +76,7 @@ impl Scopes {
         Self {
             apps: apps.into_iter().collect(),
             store: OnceLock::new(),
+            links: OnceLock::new(),
             known: RwLock::default(),
             pages: Pages::default(),
             started: Instant::now(),
@@ -70,6 +87,12 @@ impl Scopes {
     pub fn set_store(&self, store: Arc<dyn Store>) {
         // A second call is a fault of the boot code alone, and the first store stays right.
         let _ = self.store.set(store);
+    }
+
+    /// Gives what makes addresses of files; only the first one counts.
+    pub fn set_links(&self, links: Arc<Links>) {
+        // As with the store.
+        let _ = self.links.set(links);
     }
 
     /// The tenant, if it is in use.
@@ -117,6 +140,7 @@ impl Scopes {
             scope: Scope(known.scopes),
             app: app.clone(),
             store,
+            links: self.links.get().cloned(),
             opening: Opening::default(),
             used_at: AtomicU64::new(self.seconds()),
         });

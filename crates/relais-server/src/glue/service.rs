@@ -230,6 +230,7 @@ impl Relais {
             };
             match done {
                 Ok(facts) => {
+                    let facts = session.tenant.shown(&facts);
                     if let Some((name, data)) = answer.event(&facts) {
                         socket.emit_with_cursor(&name, data.as_bytes());
                     }

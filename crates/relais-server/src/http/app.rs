@@ -15,7 +15,8 @@ use relais_core::ids::TenantKey;
 use relais_core::vocabulary::{self, Asker, Match, Parameters, Route};
 
 use super::body::read_json;
-use super::{Problem, Web, method_not_allowed, not_found, peer};
+use super::{Problem, Web, method_not_allowed, not_found, peer, upload};
+use crate::engines::makes_item;
 use crate::glue::admission::token_of_query;
 use crate::glue::apps::Served;
 use crate::identity::{bearer, find_token};
@@ -62,7 +63,10 @@ async fn answer(
 ) -> Result<Response, Error> {
     let (actor, tenant) = authenticate(web, served, parts, peer).await?;
     route.permit(&actor)?;
-    let body = read_json(body, &web.body).await?;
+    let (body, incoming) = match &route.upload {
+        None => (read_json(body, &web.body).await?, None),
+        Some(field) => (None, Some(upload::receive(web, field, parts, body).await?)),
+    };
     let asker = Asker {
         actor: &actor,
         tenant: &tenant.tenant,
@@ -81,9 +85,17 @@ async fn answer(
             now.monotonic,
         )?;
     }
-    let vocabulary::Request { command, answer } = request;
+    let vocabulary::Request {
+        mut command,
+        answer,
+    } = request;
+    let kept = match incoming {
+        Some(incoming) => Some(upload::keep(web, &tenant, &mut command, incoming).await?),
+        None => None,
+    };
+    let (deleted, makes_item) = (upload::deleted(&command), makes_item(&command));
     let invocation = Invocation {
-        tenant,
+        tenant: tenant.clone(),
         actor: actor.clone(),
         origin: Origin::Http,
         now,
@@ -91,15 +103,40 @@ async fn answer(
         command,
     };
     // In a task of its own: a client that goes away must not stop a command between its commit and what follows it.
-    let dispatcher = served.dispatcher.clone();
-    let facts = tokio::spawn(async move { dispatcher.dispatch(invocation).await })
-        .await
-        .map_err(|error| {
-            tracing::error!(route = %route.path, %error, "a command did not end");
-            Error::new(Code::Internal, "unable to answer; the command failed")
-        })??;
+    let (dispatcher, files, announcements) = (
+        served.dispatcher.clone(),
+        web.files.clone(),
+        web.announcements.clone(),
+    );
+    let done = tokio::spawn(async move {
+        let done = dispatcher.dispatch(invocation).await;
+        match (&done, kept, deleted) {
+            (Err(error), Some(path), _) if upload::is_certain(error) => files.discard(&path).await,
+            (Ok(_), _, Some(item)) => files.forget(&tenant, &item).await,
+            _ => {}
+        }
+        announcements.after(&tenant, makes_item && done.is_ok());
+        done
+    });
+    let facts = done.await.map_err(|error| {
+        tracing::error!(route = %route.path, %error, "a command did not end");
+        Error::new(Code::Internal, "unable to answer; the command failed")
+    })??;
+    let base = base_of(web, &parts.headers);
+    let facts = web.files.links().shown(base.as_deref(), &facts, now.wall);
     let status = StatusCode::from_u16(route.status).unwrap_or(StatusCode::OK);
     Ok((status, json_headers(), answer.body(&facts)).into_response())
+}
+
+/// What addresses in an answer begin with, unless it was set: where this request came to.
+fn base_of(web: &Web, headers: &HeaderMap) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte);
+    let host = text_of(headers, header::HOST.as_str());
+    let host = host.filter(|host| !host.is_empty() && host.bytes().all(is_plain));
+    match web.files.public_url() {
+        Some(_) => None,
+        None => host.map(|host| format!("http://{host}")),
+    }
 }
 
 pub(super) fn json_headers() -> HeaderMap {

@@ -6,12 +6,14 @@
 mod app;
 mod body;
 mod development;
+mod files;
 mod health;
 mod keys;
 mod landing;
 mod openapi;
 mod problem;
 mod reading;
+mod upload;
 pub mod v1;
 
 use std::net::SocketAddr;
@@ -31,6 +33,8 @@ use relais_engine::{Endpoint, EngineHandle, Wire};
 use relais_protocol::engineio::Query;
 
 use crate::clock::Clock;
+use crate::engines::Announcements;
+use crate::files::SharedFiles;
 use crate::glue::apps::{Apps, Served};
 use crate::origin;
 use crate::settings::{Origins, Settings};
@@ -50,6 +54,10 @@ pub struct Web {
     pub store: Arc<dyn Store>,
     /// Keys of the team's backend.
     pub keys: ApiKeys,
+    /// Files that clients sent.
+    pub files: SharedFiles,
+    /// Told of items that an engine may want.
+    pub announcements: Arc<Announcements>,
     /// What a body for a route may be.
     pub body: BodyLimits,
     /// Prometheus text.
@@ -76,6 +84,7 @@ pub fn router(web: Arc<Web>, settings: &Settings) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::root_metrics))
         .route("/dev/token", get(development::token))
+        .route("/files/{*path}", get(files::show))
         .method_not_allowed_fallback(async || method_not_allowed())
         .fallback(by_app)
         .layer(middleware::from_fn_with_state(origins, origin::guard))

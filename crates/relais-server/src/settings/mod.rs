@@ -3,6 +3,7 @@
 //! Comes in: the command line's overrides, the environment, the file. Goes out: [`Settings`], checked. A key that is not in
 //! the [`table`] is an error, and so is a value outside its range: a server that starts has been understood.
 
+mod files;
 mod limits;
 mod table;
 mod token_keys;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::proxies::Proxies;
 
+pub use files::ImageEngine;
 pub use limits::Limits;
 pub use table::{Row, TABLE};
 pub use token_keys::TokenKeys;
@@ -158,6 +160,10 @@ pub struct Settings {
     pub recovery_records_max: u32,
     /// Seconds over which connections are closed at a stop.
     pub drain_seconds: u64,
+    /// What files may be, and where they go.
+    pub files: crate::files::FileSettings,
+    /// What makes pictures that an app asks for.
+    pub image_engine: ImageEngine,
     /// What a single peer may make us read, hold or wait for.
     pub limits: Limits,
 }
@@ -288,6 +294,8 @@ impl RawSettings {
             app: self.optional("app").map(str::to_owned),
             apps_dir: self.optional("apps_dir").map(PathBuf::from),
             database: self.database(&data)?,
+            files: files::files(self, &data)?,
+            image_engine: files::image_engine(self)?,
             data,
             log_format: match self.text("log_format") {
                 "text" => LogFormat::Text,

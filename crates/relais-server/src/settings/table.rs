@@ -323,4 +323,72 @@ pub const TABLE: &[Row] = &[
         "60000",
         "Longest wait of an address that guesses at API keys in milliseconds, 1000 to 3600000",
     ),
+    row(
+        "public_url",
+        &["RELAIS_PUBLIC_URL"],
+        "",
+        "Where the world reaches this server, such as https://relais.example.org, for addresses of files; empty: where a request came to",
+    ),
+    row(
+        "files_url",
+        &["RELAIS_FILES_URL"],
+        "",
+        "Where files are stored: `file:PATH` or `s3://BUCKET/PREFIX`; empty: the folder `files` in the data folder",
+    ),
+    row(
+        "s3_endpoint",
+        &[
+            "RELAIS_S3_ENDPOINT",
+            "AWS_ENDPOINT_URL_S3",
+            "AWS_ENDPOINT_URL",
+        ],
+        "",
+        "Address of a store that speaks S3; empty: Amazon's",
+    ),
+    row(
+        "s3_region",
+        &["RELAIS_S3_REGION", "AWS_REGION"],
+        "us-east-1",
+        "Region of the bucket",
+    ),
+    secret(
+        "s3_access_key_id",
+        &["RELAIS_S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"],
+        "Who we are to the store of the bucket",
+    ),
+    secret(
+        "s3_secret_access_key",
+        &["RELAIS_S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"],
+        "How we prove it",
+    ),
+    row(
+        "file_bytes_max",
+        &["RELAIS_FILE_BYTES_MAX"],
+        "20971520",
+        "Most bytes of an uploaded file, 1024 to 1073741824",
+    ),
+    row(
+        "image_pixels_max",
+        &["RELAIS_IMAGE_PIXELS_MAX"],
+        "64000000",
+        "Most pixels of an uploaded picture, 1 to 67108864",
+    ),
+    row(
+        "file_link_seconds",
+        &["RELAIS_FILE_LINK_SECONDS"],
+        "86400",
+        "Seconds that a signed address of a file lasts, and up to a quarter longer, 60 to 604800",
+    ),
+    row(
+        "file_sweep_seconds",
+        &["RELAIS_FILE_SWEEP_SECONDS"],
+        "3600",
+        "Seconds between two looks for files that belong to nothing, and their age from which on they are removed, 1 to 604800",
+    ),
+    row(
+        "image_engine",
+        &["RELAIS_IMAGE_ENGINE", "STUDIO_ENGINE"],
+        "embedded",
+        "What makes pictures that an app asks for: `embedded`, or `none` for workers from outside",
+    ),
 ];

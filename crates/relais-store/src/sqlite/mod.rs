@@ -219,7 +219,7 @@ impl SqliteStore {
     }
 
     /// All tenants that the database knows, used since the start or not.
-    async fn tenant_keys(&self) -> Result<Vec<TenantKey>, StoreError> {
+    pub async fn tenant_keys(&self) -> Result<Vec<TenantKey>, StoreError> {
         let read = |connection: &rusqlite::Connection| -> Result<_, rusqlite::Error> {
             let mut select = connection.prepare_cached("SELECT app, tenant FROM tenants")?;
             let keys = select.query_map([], |row| {

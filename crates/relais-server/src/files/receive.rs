@@ -1,0 +1,248 @@
+//! An upload on its way in: `multipart/form-data`, spooled into a file of this machine, bounded in bytes and in time, and looked at.
+
+use std::path::{Path, PathBuf};
+
+use axum::body::Body;
+use futures_util::TryStreamExt as _;
+use http::HeaderValue;
+use http_body_util::BodyExt as _;
+use multer::{Constraints, Field, Multipart, SizeLimit};
+use relais_core::error::{Code, Error};
+use relais_core::event::FileInfo;
+use relais_core::ids::Id;
+use tokio::io::AsyncWriteExt as _;
+use uuid::Uuid;
+
+use super::Files;
+use super::picture::{self, Kind};
+use super::storage::io_failed;
+
+/// Boundaries, heads and other fields of a form beside the file.
+const FORM_BYTES_MAX: u64 = 64 * 1024;
+/// Of a form that is refused, so much is read and forgotten, for its sender to get to see the refusal.
+const DISCARDED_BYTES_MAX: usize = 4 * 1024 * 1024;
+const NAME_BYTES_MAX: usize = 200;
+
+/// A file that was received and is what it should be. Gone when dropped.
+pub struct Incoming {
+    /// What it is.
+    pub(super) kind: Kind,
+    name: String,
+    bytes: u64,
+    spool: Spool,
+}
+
+/// A file of this machine that lasts as long as this.
+struct Spool(PathBuf);
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        // What stays is removed at the next start.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Incoming {
+    pub(super) fn place(&self) -> &Path {
+        &self.spool.0
+    }
+
+    pub(super) fn info(&self, id: Id, path: String) -> FileInfo {
+        FileInfo {
+            id,
+            filename: self.name.as_str().into(),
+            path: path.into(),
+            content_type: self.kind.content_type.into(),
+            bytes: self.bytes,
+        }
+    }
+}
+
+impl Files {
+    /// Reads the file out of a form's `field`.
+    ///
+    /// Errors: `INVALID_PAYLOAD` (no form, no such field, no picture), `TOO_LARGE`, `STORAGE_FULL`, `OVERLOADED` (too many at once).
+    pub async fn receive(
+        &self,
+        content_type: Option<&HeaderValue>,
+        field: &str,
+        body: Body,
+    ) -> Result<Incoming, Error> {
+        let Ok(_permit) = self.uploads.try_acquire() else {
+            return Err(Error {
+                retry_after_ms: Some(1_000),
+                ..Error::new(
+                    Code::Overloaded,
+                    "unable to take the file; too many come at once",
+                )
+            });
+        };
+        let bytes_max = self.settings.bytes_max;
+        let boundary = content_type
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| multer::parse_boundary(value).ok())
+            .ok_or_else(|| invalid("the body has to be multipart/form-data"))?;
+        let (mut rest, body) = shared(body);
+        let limits = SizeLimit::new()
+            .whole_stream(bytes_max + FORM_BYTES_MAX)
+            .per_field(bytes_max);
+        let constraints = Constraints::new().size_limit(limits);
+        let form = Multipart::with_constraints(body, boundary, constraints);
+        let received = self.of_form(form, field).await;
+        if received.is_err() {
+            // Whoever is still sending reads no answer before it is done.
+            let mut left = DISCARDED_BYTES_MAX;
+            while left > 0
+                && let Ok(Some(bytes)) = self.in_time(rest.next()).await
+            {
+                left = left.saturating_sub(bytes.len());
+            }
+        }
+        received
+    }
+
+    async fn of_form(&self, mut form: Multipart<'_>, field: &str) -> Result<Incoming, Error> {
+        loop {
+            let next = self.in_time(async {
+                form.next_field()
+                    .await
+                    .map_err(|error| self.unreadable(error))
+            });
+            let Some(part) = next.await? else {
+                return Err(invalid(&format!("the form has no file \"{field}\"")));
+            };
+            if part.name() == Some(field) {
+                return self.spool(part).await;
+            }
+        }
+    }
+
+    async fn spool(&self, mut part: Field<'_>) -> Result<Incoming, Error> {
+        let spool = Spool(self.settings.incoming.join(Uuid::now_v7().to_string()));
+        let mut file = tokio::fs::File::create(&spool.0)
+            .await
+            .map_err(|error| io_failed(&error))?;
+        let name = part.file_name().unwrap_or_default().to_owned();
+        let mut bytes = 0;
+        loop {
+            let next =
+                self.in_time(async { part.chunk().await.map_err(|error| self.unreadable(error)) });
+            let Some(chunk) = next.await? else { break };
+            bytes += chunk.len() as u64;
+            file.write_all(&chunk)
+                .await
+                .map_err(|error| io_failed(&error))?;
+        }
+        file.flush().await.map_err(|error| io_failed(&error))?;
+        let (place, pixels_max) = (spool.0.clone(), self.settings.pixels_max);
+        let looked = tokio::task::spawn_blocking(move || picture::look(&place, pixels_max)).await;
+        let kind = looked.map_err(|_| invalid("it cannot be read"))??;
+        Ok(Incoming {
+            kind,
+            name: tidy_name(&name, kind.extension),
+            bytes,
+            spool,
+        })
+    }
+
+    /// Every part has to come in time; a whole file may take longer on a slow line.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let timed = tokio::time::timeout(self.settings.timeout, work).await;
+        timed.unwrap_or_else(|_| Err(invalid("the body stopped coming")))
+    }
+
+    fn unreadable(&self, error: multer::Error) -> Error {
+        match error {
+            multer::Error::FieldSizeExceeded { .. } | multer::Error::StreamSizeExceeded { .. } => {
+                let text = format!(
+                    "unable to take the file; it is over {} bytes",
+                    self.settings.bytes_max
+                );
+                Error::new(Code::TooLarge, text)
+            }
+            _ => invalid("the form is broken or ended too early"),
+        }
+    }
+}
+
+fn invalid(why: &str) -> Error {
+    Error::new(
+        Code::InvalidPayload,
+        format!("unable to take the file; {why}"),
+    )
+}
+
+/// What is left of a body when the form was refused.
+struct Rest(std::sync::Arc<tokio::sync::Mutex<Body>>);
+
+impl Rest {
+    async fn next(&mut self) -> Result<Option<bytes::Bytes>, Error> {
+        let mut body = self.0.lock().await;
+        match body.frame().await {
+            Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+            Some(Err(_)) => Err(invalid("the body broke off")),
+            None => Ok(None),
+        }
+    }
+}
+
+/// A body as a stream for the form, and what remains of it for us.
+fn shared(
+    body: Body,
+) -> (
+    Rest,
+    impl futures_util::Stream<Item = Result<bytes::Bytes, axum::Error>> + Send,
+) {
+    let body = std::sync::Arc::new(tokio::sync::Mutex::new(body));
+    let frames = futures_util::stream::try_unfold(body.clone(), async |body| {
+        let frame = body.lock().await.frame().await.transpose()?;
+        Ok(frame.map(|frame| (frame.into_data().unwrap_or_default(), body)))
+    });
+    (Rest(body), frames.into_stream())
+}
+
+/// A name of a file that harms nobody who stores it under that name: no folder, nothing that cannot be seen, and the ending of what it
+/// is.
+fn tidy_name(name: &str, extension: &str) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let is_plain = |letter: &char| {
+        !letter.is_control() && !matches!(letter, '"' | '<' | '>' | '|' | '*' | '?' | ':')
+    };
+    let mut tidy: String = last.chars().filter(is_plain).collect();
+    while tidy.len() > NAME_BYTES_MAX {
+        tidy.pop();
+    }
+    let tidy = tidy.trim().trim_start_matches('.');
+    let ending = tidy
+        .rsplit_once('.')
+        .map(|(_, ending)| ending.to_ascii_lowercase());
+    match ending.as_deref() {
+        Some("jpeg") if extension == "jpg" => tidy.to_owned(),
+        Some(ending) if ending == extension => tidy.to_owned(),
+        _ if tidy.is_empty() => format!("image.{extension}"),
+        _ => format!("{tidy}.{extension}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tidy_name;
+
+    #[test]
+    fn a_name_keeps_what_is_harmless_and_ends_as_what_it_is() {
+        for (name, tidy) in [
+            ("cat.png", "cat.png"),
+            ("Été à la mer.PNG", "Été à la mer.PNG"),
+            ("../../etc/passwd", "passwd.png"),
+            ("C:\\pictures\\cat.png", "cat.png"),
+            ("page.html", "page.html.png"),
+            ("a\r\nb\".png", "ab.png"),
+            ("", "image.png"),
+            ("...", "image.png"),
+        ] {
+            assert_eq!(tidy_name(name, "png"), tidy, "{name}");
+        }
+        assert_eq!(tidy_name("cat.JPEG", "jpg"), "cat.JPEG");
+        assert!(tidy_name(&"é".repeat(500), "png").len() <= 204);
+    }
+}
