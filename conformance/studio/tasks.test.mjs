@@ -160,8 +160,8 @@ test('nothing to claim is 404, and of several workers each gets its own task', a
   const nothing = await scene.claim();
   assert.deepEqual([nothing.status, nothing.json.code], [404, 'NOT_FOUND']);
   const tasks = new Set();
-  for (let n = 0; n < 6; n += 1) tasks.add((await scene.task(alice)).taskId);
-  const claims = await Promise.all(Array.from({ length: 6 }, () => scene.claim()));
+  for (let n = 0; n < 24; n += 1) tasks.add((await scene.task(alice)).taskId);
+  const claims = await Promise.all(Array.from({ length: 24 }, () => scene.claim()));
   assert.deepEqual(new Set(claims.map(({ json }) => json.taskId)), tasks);
   assert.equal((await scene.claim()).status, 404);
 });

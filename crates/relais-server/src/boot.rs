@@ -156,6 +156,20 @@ impl Running {
     }
 }
 
+/// Files that belong to nothing go, and what an engine can make is made.
+fn keep_files(upkeep: &mut Upkeep, settings: &Settings, web: &Web, store: &Arc<SqliteStore>) {
+    upkeep.sweep_files(web.files.clone(), store.clone());
+    if settings.image_engine == ImageEngine::Embedded {
+        upkeep.engines(Engines {
+            apps: web.apps.clone(),
+            store: store.clone(),
+            files: web.files.clone(),
+            clock: web.clock,
+            announcements: web.announcements.clone(),
+        });
+    }
+}
+
 async fn start(settings: Settings) -> Result<Running, BootError> {
     let clock = Clock::start();
     let apps: Vec<Arc<App>> = app_files::load(settings.apps_dir.as_deref())?
@@ -176,12 +190,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
     let hub = Arc::new(Hub::new(scopes.clone()));
     let store = Arc::new(open_store(&settings, hub.clone())?);
     scopes.set_store(store.clone());
-    let files = Arc::new(Files::open(
-        &settings.files,
-        &secret,
-        &base(address),
-        clock,
-    )?);
+    let files = Files::open(&settings.files, &secret, &base(address), clock)?;
     scopes.set_links(files.links().clone());
     let apps = Arc::new(serve_apps(
         &settings,
@@ -208,10 +217,9 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
     if settings.is_development() {
         demo::seed(&apps, clock).await;
     }
-    let announcements = Arc::new(Announcements::default());
     let web = Arc::new(Web {
-        files: files.clone(),
-        announcements: announcements.clone(),
+        files: Arc::new(files),
+        announcements: Arc::new(Announcements::default()),
         apps: apps.clone(),
         engine: engine.clone(),
         store: store.clone(),
@@ -232,16 +240,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
         expiries,
         clock,
     );
-    upkeep.sweep_files(files.clone(), store.clone());
-    if settings.image_engine == ImageEngine::Embedded {
-        upkeep.engines(Engines {
-            apps: apps.clone(),
-            store: store.clone(),
-            files,
-            clock,
-            announcements,
-        });
-    }
+    keep_files(&mut upkeep, &settings, &web, &store);
     banner::print(&apps, address, web.development_secret.as_deref(), clock);
     Ok(Running {
         settings,

@@ -17,6 +17,8 @@ use crate::ports::TemporaryId;
 
 /// Items that were lost too often and are put aside by one claim, at most.
 const FAILED_MAX: u32 = 100;
+/// How often one claim is decided, each time because somebody else was faster with the same item.
+const CLAIM_DECISIONS_MAX: u32 = 20;
 /// Items that are looked at to find one that nobody is claiming at this moment.
 const CLAIMS_MAX: usize = 100;
 
@@ -80,17 +82,23 @@ impl Dispatcher {
         request: &ItemRequest,
     ) -> Result<Facts, Error> {
         let rule = item::lease_for(invocation, kind, request)?;
-        let (mut conflicts, mut failed) = (0, 0);
-        while conflicts < DECISIONS_MAX && failed < FAILED_MAX {
-            let limit = (held(&tenant.claims).len() + 1).min(CLAIMS_MAX);
+        let (mut conflicts, mut failed, mut more) = (0, 0, 1);
+        while conflicts < CLAIM_DECISIONS_MAX && failed < FAILED_MAX {
+            let limit = (held(&tenant.claims).len() + more).min(CLAIMS_MAX);
             let now = invocation.now.wall;
             let free = tenant.store.claimable(&request.shelf, now, limit as u32);
             let free = free.await.map_err(store_error)?;
+            let is_all = free.len() < limit;
             let Some((item, _claiming)) = free
                 .into_iter()
                 .find_map(|item| Some((Claiming::of(&tenant.claims, &item.key)?, item)))
                 .map(|(claiming, item)| (item, claiming))
             else {
+                // All that was read went to others in the meantime; behind them there may be more.
+                if !is_all {
+                    (conflicts, more) = (conflicts + 1, more * 2);
+                    continue;
+                }
                 return Err(item::nothing_free(request));
             };
             let (outcome, is_taken) = match item::claim(invocation, kind, rule, request, &item) {
