@@ -4,7 +4,7 @@
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import net from 'node:net';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { relais } from '../lib/servers.mjs';
 import { eventually } from '../lib/wait.mjs';
@@ -117,7 +117,7 @@ test('a file is what its content is, and what is no picture, too large or broken
   assert.equal((await scene.upload(task, most)).status, 201, 'as large as may be');
 });
 
-test('files go with their task, and what belongs to nothing is swept', async (t) => {
+test('files go with their task', async (t) => {
   const scene = new Scene(t, server);
   const alice = { sub: unique('alice') };
   const { task, file } = await uploaded(scene, alice);
@@ -127,6 +127,28 @@ test('files go with their task, and what belongs to nothing is swept', async (t)
   assert.equal((await fetch(file.s3Url)).status, 404);
   assert.deepEqual(below(server.data).filter((one) => one.includes(task.taskId)), []);
   assert.equal((await fetch(kept.file.s3Url)).status, 200);
+});
+
+test('what belongs to nothing is swept, and what an item shows or nobody understands stays', async (t) => {
+  const scene = new Scene(t, server);
+  const alice = { sub: unique('alice') };
+  const { task, file } = await uploaded(scene, alice);
+  const files = path.join(server.data, 'files', 'files', 'studio', 'default', 'task', '-');
+  const place = (...names) => {
+    const at = path.join(files, ...names);
+    mkdirSync(path.dirname(at), { recursive: true });
+    writeFileSync(at, png());
+    utimesSync(at, 1, 1);
+    return at;
+  };
+  const gone = [place('no-such-task', 'a.png'), place(task.taskId, 'never-shown.png')];
+  const kept = [place('~0123456789abcdef', 'a.png')];
+  const shown = below(path.join(files, task.taskId)).filter((one) => !gone.includes(one));
+  assert.equal(shown.length, 1);
+  utimesSync(shown[0], 1, 1);
+  await eventually('orphans are gone', () => gone.every((one) => !existsSync(one)), 20000);
+  for (const one of [...kept, ...shown]) assert.ok(existsSync(one), one);
+  assert.equal((await fetch(file.s3Url)).status, 200);
 });
 
 test('a server that is killed during an upload shows nothing of it, and clears it away', async (t) => {
