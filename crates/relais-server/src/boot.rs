@@ -170,6 +170,10 @@ fn keep_files(upkeep: &mut Upkeep, settings: &Settings, web: &Web, store: &Arc<S
     }
 }
 
+fn listen(address: SocketAddr) -> Result<Listener, BootError> {
+    Listener::bind(address).map_err(|reason| BootError::Listen { address, reason })
+}
+
 async fn start(settings: Settings) -> Result<Running, BootError> {
     let clock = Clock::start();
     let apps: Vec<Arc<App>> = app_files::load(settings.apps_dir.as_deref())?
@@ -178,10 +182,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
         .collect();
     let root = root_app(&settings, &apps)?;
     let secret = secret(&settings)?;
-    let listener = Listener::bind(settings.listen).map_err(|reason| BootError::Listen {
-        address: settings.listen,
-        reason,
-    })?;
+    let listener = listen(settings.listen)?;
     let address = listener.local_addr();
 
     let scopes = Arc::new(Scopes::new(

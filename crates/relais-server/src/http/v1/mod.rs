@@ -94,6 +94,7 @@ async fn do_it(
     if route.status == 204 {
         return Ok(status.into_response());
     }
+    let facts = web.files.links().shown_now(&facts).into_owned();
     let answer = shown(route.operation, facts, &served.app);
     Ok((status, json_headers(), answer.to_string()).into_response())
 }
