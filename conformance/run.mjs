@@ -24,6 +24,7 @@ const GROUPS = [
   { name: 'dart', needs: ['engine', 'bam'] },
   { name: 'bam', needs: ['bam'], python: true },
   { name: 'stories', needs: ['stories'], python: true, beyond: true },
+  { name: 'wedding', needs: ['wedding'], python: true, beyond: true },
   { name: 'api', needs: ['bam'], beyond: true },
   { name: 'relay', needs: ['bin'], beyond: true },
   { name: 'plain', needs: ['bin'], beyond: true },
@@ -87,7 +88,7 @@ function servers() {
       if (options.bin) return relais(options.bin);
       return process.env.RELAIS_URL ? { env: {} } : null;
     }
-    if (need === 'stories') return options.bin ? relais(options.bin, { RELAIS_APP: 'stories' }) : null;
+    if (need === 'stories' || need === 'wedding') return options.bin ? relais(options.bin, { RELAIS_APP: need }) : null;
     return null;
   };
   return {
