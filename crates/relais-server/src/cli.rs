@@ -1,4 +1,4 @@
-//! The command line: `serve`, `token create`, `app check`, `config show`, `doctor`. Every setting of the table but the secrets is a flag.
+//! The command line: `serve`, `token create`, `app check|asyncapi|types`, `config show`, `doctor`. Every setting of the table but the secrets is a flag.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,6 +15,10 @@ pub enum Task {
     TokenCreate(TokenRequest),
     /// Check an app file.
     AppCheck(PathBuf),
+    /// Print what an app speaks, as AsyncAPI.
+    AppAsyncApi(String),
+    /// Print what an app speaks, as TypeScript.
+    AppTypes(String),
     /// Print every setting with its source.
     ConfigShow,
     /// Check that this machine can run the server.
@@ -59,17 +63,52 @@ fn task(matches: &ArgMatches) -> Task {
             Some((_, create)) => Task::TokenCreate(token_request(create)),
             None => Task::Serve,
         },
-        Some(("app", app)) => match app
-            .subcommand()
-            .and_then(|(_, check)| check.get_one::<PathBuf>("file"))
-        {
-            Some(file) => Task::AppCheck(file.clone()),
-            None => Task::Serve,
-        },
+        Some(("app", app)) => app.subcommand().map_or(Task::Serve, app_task),
         Some(("config", _)) => Task::ConfigShow,
         Some(("doctor", _)) => Task::Doctor,
         _ => Task::Serve,
     }
+}
+
+fn app_task((what, asked): (&str, &ArgMatches)) -> Task {
+    let name = || asked.get_one::<String>("name").cloned().unwrap_or_default();
+    match what {
+        "asyncapi" => Task::AppAsyncApi(name()),
+        "types" => Task::AppTypes(name()),
+        _ => Task::AppCheck(
+            asked
+                .get_one::<PathBuf>("file")
+                .cloned()
+                .unwrap_or_default(),
+        ),
+    }
+}
+
+fn app_command() -> Command {
+    let name = || {
+        Arg::new("name")
+            .required(true)
+            .value_name("NAME|FILE")
+            .help("An app by its name, or an app file")
+    };
+    let file = Arg::new("file")
+        .required(true)
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf));
+    Command::new("app")
+        .about("App files")
+        .subcommand_required(true)
+        .subcommand(Command::new("check").about("Check an app file").arg(file))
+        .subcommand(
+            Command::new("asyncapi")
+                .about("Print what an app speaks, as AsyncAPI 3.0")
+                .arg(name()),
+        )
+        .subcommand(
+            Command::new("types")
+                .about("Print what an app speaks, as TypeScript declarations")
+                .arg(name()),
+        )
 }
 
 fn token_request(create: &ArgMatches) -> TokenRequest {
@@ -110,19 +149,7 @@ fn command() -> Command {
                     Command::new("show").about("Print every setting and where its value came from"),
                 ),
         )
-        .subcommand(
-            Command::new("app")
-                .about("App files")
-                .subcommand_required(true)
-                .subcommand(
-                    Command::new("check").about("Check an app file").arg(
-                        Arg::new("file")
-                            .required(true)
-                            .value_name("FILE")
-                            .value_parser(clap::value_parser!(PathBuf)),
-                    ),
-                ),
-        )
+        .subcommand(app_command())
         .subcommand(
             Command::new("token")
                 .about("Tokens")

@@ -8,6 +8,7 @@ mod clock;
 mod demo;
 mod development;
 mod doctor;
+mod documents;
 mod engines;
 mod files;
 mod glue;

@@ -1,4 +1,4 @@
-//! The command line's tasks: `serve`, `token create`, `app check`, `config show`, `doctor`.
+//! The command line's tasks: `serve`, `token create`, `app check|asyncapi|types`, `config show`, `doctor`.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::{Task, TokenRequest};
 use crate::clock::Clock;
+use crate::documents::{asyncapi, typescript};
 use crate::identity::{NewToken, sign};
 use crate::settings::{RawSettings, Settings, Source};
 use crate::{app_files, boot, development, doctor, log};
@@ -21,6 +22,11 @@ pub fn run(task: Task, raw: &RawSettings) -> Result<(), String> {
             token(&raw.check().map_err(|error| error.to_string())?, request)
         }
         Task::AppCheck(file) => check(&file),
+        Task::AppAsyncApi(name) => {
+            let document = asyncapi::document(&app(raw, &name)?);
+            print(&format!("{document:#}\n"))
+        }
+        Task::AppTypes(name) => print(&typescript::declarations(&app(raw, &name)?)),
         Task::ConfigShow => print(&show(raw)),
         Task::Doctor => examine(&raw.check().map_err(|error| error.to_string())?),
     }
@@ -62,6 +68,20 @@ fn show(raw: &RawSettings) -> String {
         let _ = writeln!(text, "{} = {value}{comes}", row.key);
     }
     text
+}
+
+/// The app of that name, or of that file.
+fn app(raw: &RawSettings, name: &str) -> Result<App, String> {
+    let file = Path::new(name);
+    if file.is_file() {
+        let text = app_files::read(file).map_err(|error| error.to_string())?;
+        return App::parse(name, &text).map_err(|mistakes| mistakes.to_string());
+    }
+    let folder = raw.apps_dir();
+    let apps = app_files::load(folder.as_deref()).map_err(|error| error.to_string())?;
+    let mut apps = apps.into_iter();
+    apps.find(|app| *app.name == *name)
+        .ok_or_else(|| format!("there is no app `{name}`"))
 }
 
 fn check(file: &Path) -> Result<(), String> {

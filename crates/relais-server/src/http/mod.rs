@@ -130,7 +130,8 @@ async fn by_app(State(web): State<Arc<Web>>, request: Request<Body>) -> Response
         return not_found();
     };
     let (app, rest) = (app.clone(), rest.to_owned());
-    let base = match is_prefixed(&app, path) {
+    let is_prefixed = is_prefixed(&app, path);
+    let base = || match is_prefixed {
         true => format!("/{}", app.name),
         false => String::new(),
     };
@@ -143,8 +144,8 @@ async fn by_app(State(web): State<Arc<Web>>, request: Request<Body>) -> Response
             let endpoint = Endpoint::new(app.endpoint, Wire::Plain);
             engine(&web, &app, endpoint, request).await
         }
-        "/openapi.json" => openapi::answer(&app, request.method(), &base),
-        "/docs" => reading::answer(&app, request.method(), &base),
+        "/openapi.json" => openapi::answer(&app, request.method(), &base()),
+        "/docs" => reading::answer(&app, request.method(), &base()),
         path if v1::is_ours(path) => v1::answer(&web, &app, path, request).await,
         "/metrics" => health::metrics(&web, Some(&app), &request),
         _ => app::route(&web, &app, &rest, request).await,

@@ -6,11 +6,12 @@
 use ::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use relais_core::error::Code;
-use relais_core::vocabulary::{self, Field, Shape};
+use relais_core::vocabulary::{self, Field};
 use serde_json::{Map, Value, json};
 
 use super::app::{json_headers, other_methods};
 use super::v1::routes::{self, Operation, ROUTES};
+use crate::documents::schema;
 use crate::glue::apps::Served;
 
 /// Answers with the document. `base` is what stands before the paths in the address that was asked.
@@ -119,7 +120,7 @@ fn of_app(route: &vocabulary::Route) -> Value {
         .rule
         .reply
         .as_ref()
-        .map_or_else(|| json!({ "type": "object" }), shape);
+        .map_or_else(|| json!({ "type": "object" }), schema::shape);
     let answer =
         json!({ "description": "Done", "content": { "application/json": { "schema": schema } } });
     let mut security = Vec::new();
@@ -141,47 +142,9 @@ fn of_app(route: &vocabulary::Route) -> Value {
             json!({ "required": true, "content": { "multipart/form-data": { "schema": schema } } });
     } else if !body.is_empty() {
         let required = body.iter().any(|field| field.required);
-        operation["requestBody"] = json!({ "required": required, "content": { "application/json": { "schema": object(body) } } });
+        operation["requestBody"] = json!({ "required": required, "content": { "application/json": { "schema": schema::object(body) } } });
     }
     operation
-}
-
-/// Fields as the schema of one object.
-pub fn object(fields: &[Field]) -> Value {
-    let properties: Map<String, Value> = fields
-        .iter()
-        .map(|field| (field.name.to_string(), field.schema.clone()))
-        .collect();
-    let required: Vec<&str> = fields
-        .iter()
-        .filter(|field| field.required)
-        .map(|field| &*field.name)
-        .collect();
-    json!({ "type": "object", "properties": properties, "required": required })
-}
-
-/// What a field map writes, as far as it can be told without the facts.
-pub fn shape(shape: &Shape) -> Value {
-    match shape {
-        Shape::Constant(encoded) => match serde_json::from_str::<Value>(encoded) {
-            Ok(value) => json!({ "const": value }),
-            Err(_) => json!({}),
-        },
-        Shape::Fact(_) => json!({}),
-        Shape::Object(members) => {
-            let named = || members.iter().filter(|member| !member.name.is_empty());
-            let properties: Map<String, Value> = named()
-                .map(|member| (member.name.to_string(), self::shape(&member.shape)))
-                .collect();
-            let required: Vec<&str> = named()
-                .filter(|member| !member.optional)
-                .map(|member| &*member.name)
-                .collect();
-            json!({ "type": "object", "properties": properties, "required": required })
-        }
-        Shape::In(_, inner) => self::shape(inner),
-        Shape::Each(_, inner) => json!({ "type": "array", "items": self::shape(inner) }),
-    }
 }
 
 /// `get_bams_bamId_messages`.

@@ -218,6 +218,11 @@ impl RawSettings {
         })
     }
 
+    /// The folder of app files, where one is set.
+    pub fn apps_dir(&self) -> Option<PathBuf> {
+        self.optional("apps_dir").map(PathBuf::from)
+    }
+
     fn text(&self, key: &'static str) -> &str {
         &self.values[key].text
     }
@@ -292,7 +297,7 @@ impl RawSettings {
             api_keys: self.list("api_key"),
             allowed_origins: self.origins()?,
             app: self.optional("app").map(str::to_owned),
-            apps_dir: self.optional("apps_dir").map(PathBuf::from),
+            apps_dir: self.apps_dir(),
             database: self.database(&data)?,
             files: files::files(self, &data)?,
             image_engine: files::image_engine(self)?,

@@ -1,0 +1,131 @@
+//! An app's events as TypeScript declarations, in the form in which `socket.io-client` takes them: `Socket<ServerToClientEvents,
+//! ClientToServerEvents>`.
+
+use std::fmt::Write as _;
+
+use relais_core::error::Code;
+use relais_core::vocabulary::App;
+use serde_json::Value;
+
+use super::schema;
+
+/// The declarations.
+pub fn declarations(app: &App) -> String {
+    let codes: Vec<String> = Code::ALL
+        .iter()
+        .map(|code| format!("{:?}", code.row().name))
+        .collect();
+    let mut out = format!(
+        "// {}: what `{}` speaks. Written by `relais app types`.\n\nexport type ErrorCode = {};\n\
+         export interface Refusal {{ success: false; error: {{ code: ErrorCode; message: string; retryable: boolean; retryAfterMs?: number }} }}\n\
+         export type Ack<T> = ({{ success: true }} & T) | Refusal;\n\n\
+         export interface ClientToServerEvents {{\n",
+        app.title.replace(['\n', '\r'], " "),
+        app.name,
+        codes.join(" | ")
+    );
+    for event in app.client.iter() {
+        let ack = event.rule.reply.as_ref();
+        let ack = ack.map_or_else(|| "{}".to_owned(), |reply| of(&schema::shape(reply)));
+        let payload = schema::payload(event);
+        let mut arguments = String::new();
+        match payload["prefixItems"].as_array() {
+            None => {
+                let _ = write!(arguments, "payload: {}, ", of(&payload));
+            }
+            Some(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let _ = write!(arguments, "argument{index}: {}, ", of(item));
+                }
+            }
+        }
+        let _ = writeln!(
+            out,
+            "  {}: ({arguments}ack?: (answer: Ack<{ack}>) => void) => void;",
+            quoted(&event.rule.subject)
+        );
+    }
+    out.push_str("}\n\nexport interface ServerToClientEvents {\n");
+    let mut told: Vec<&str> = Vec::new();
+    for event in app.server.iter() {
+        if told.contains(&&*event.name) {
+            continue;
+        }
+        told.push(&event.name);
+        let same = app.server.iter().filter(|other| other.name == event.name);
+        let data: Vec<String> = same.map(|one| of(&schema::shape(&one.data))).collect();
+        let _ = writeln!(
+            out,
+            "  {}: (data: {}) => void;",
+            quoted(&event.name),
+            data.join(" | ")
+        );
+    }
+    out + "}\n"
+}
+
+/// A JSON Schema as a type; what cannot be said in one is `unknown`.
+fn of(schema: &Value) -> String {
+    if let Some(value) = schema.get("const") {
+        return literal(value);
+    }
+    for (key, joint) in [
+        ("enum", " | "),
+        ("anyOf", " | "),
+        ("oneOf", " | "),
+        ("allOf", " & "),
+    ] {
+        if let Some(list) = schema.get(key).and_then(Value::as_array) {
+            let each = list.iter().map(|one| match key {
+                "enum" => literal(one),
+                _ => of(one),
+            });
+            return format!("({})", each.collect::<Vec<_>>().join(joint));
+        }
+    }
+    match &schema["type"] {
+        Value::String(one) => single(one, schema),
+        Value::Array(several) => {
+            let each = several.iter().filter_map(Value::as_str);
+            let each: Vec<String> = each.map(|one| single(one, schema)).collect();
+            format!("({})", each.join(" | "))
+        }
+        _ => "unknown".to_owned(),
+    }
+}
+
+fn single(kind: &str, schema: &Value) -> String {
+    match kind {
+        "string" | "boolean" | "null" => kind.to_owned(),
+        "integer" | "number" => "number".to_owned(),
+        "array" => match schema.get("items") {
+            Some(items) => format!("Array<{}>", of(items)),
+            None => "unknown[]".to_owned(),
+        },
+        "object" => match schema.get("properties").and_then(Value::as_object) {
+            None => "Record<string, unknown>".to_owned(),
+            Some(properties) => {
+                let required = schema["required"].as_array();
+                let needs =
+                    |name: &str| required.is_some_and(|all| all.iter().any(|one| one == name));
+                let each = properties.iter().map(|(name, one)| {
+                    let mark = if needs(name) { "" } else { "?" };
+                    format!("{}{mark}: {}", quoted(name), of(one))
+                });
+                format!("{{ {} }}", each.collect::<Vec<_>>().join("; "))
+            }
+        },
+        _ => "unknown".to_owned(),
+    }
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Array(_) | Value::Object(_) => "unknown".to_owned(),
+        plain => plain.to_string(),
+    }
+}
+
+fn quoted(name: &str) -> String {
+    Value::from(name).to_string()
+}
