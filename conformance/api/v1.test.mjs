@@ -201,7 +201,7 @@ test('a mute, a revocation and a disconnection do what they say, and are taken b
   }
 });
 
-test('an export has what is stored about one user, and an erasure leaves nothing of it, in pages or in a replay', async (t) => {
+test('an export has what is stored about one user, and an erasure leaves nothing of it in pages', async (t) => {
   const world = new World(t);
   const [alice, bob] = await world.room('Alice', 'Bob');
   const secret = unique('secret');
