@@ -13,7 +13,7 @@ use crate::capability::{presence, room};
 use crate::command::Identity;
 use crate::error::Error;
 use crate::event::{Transition, Volatile};
-use crate::ids::{Moment, Monotonic, RoomKey, SessionId, TenantKey};
+use crate::ids::{Moment, Monotonic, Position, RoomKey, SessionId, TenantKey};
 use crate::ports::{Change, CommitError, Head, Interval, Transaction};
 
 /// A connected session that is taken over was last heard of at most this long ago: the heartbeat would have ended it.
@@ -47,6 +47,12 @@ impl Dispatcher {
         tenant
             .inspect(|tenant| tenant.touch(now.monotonic))
             .is_some()
+    }
+
+    /// Whether nothing was ever stored in a tenant's log.
+    pub async fn is_empty(&self, tenant: &TenantKey, now: Moment) -> Result<bool, Error> {
+        let tenant = self.open(tenant, now).await?;
+        Ok(tenant.store.head().position == Position::default())
     }
 
     /// A new session. Call it once the hub has it, with the rooms it is in from the start; then nothing that is told of

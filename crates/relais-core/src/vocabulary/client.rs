@@ -57,6 +57,11 @@ impl ClientEvents {
         events
     }
 
+    /// Whether an event of that name is declared.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
     /// Every declared event, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &ClientEvent> {
         self.order.iter().filter_map(|name| self.by_name.get(name))

@@ -11,7 +11,7 @@ use super::App;
 use super::catalogue::{COUNTERS, Fact, SESSION};
 use super::client::ClientEvents;
 use super::demo::Demo;
-use super::http::Routes;
+use super::http::{Match, Routes};
 use super::identity::IdentityRules;
 use super::mistake::{Mistakes, suggestion};
 use super::notices::Notices;
@@ -96,6 +96,11 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
         identity.first_claims(),
         &role_names,
         &rooms,
+        &|name| {
+            let route = name.split_once(' ');
+            let route = route.map(|(method, path)| http.find(method, path));
+            client.knows(name) || matches!(route, Some(Match::Route(..)))
+        },
     );
     top.finish();
     let name = name?;

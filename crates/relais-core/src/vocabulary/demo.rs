@@ -17,6 +17,19 @@ pub struct Demo {
     pub users: Vec<DemoUser>,
     /// Rooms that have something in them.
     pub rooms: Vec<DemoRoom>,
+    /// What else they have done, in this order.
+    pub events: Vec<DemoEvent>,
+}
+
+/// Something that a demo user has sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DemoEvent {
+    /// Who: index into [`Demo::users`].
+    pub from: usize,
+    /// The client event, or method and path of a route.
+    pub send: String,
+    /// The payload (of bare arguments: the list of them), or the body.
+    pub data: Value,
 }
 
 /// Somebody to be.
@@ -50,6 +63,7 @@ impl Demo {
         claims: [&str; 3],
         roles: &[&str],
         rooms: &Rooms,
+        is_known: &dyn Fn(&str) -> bool,
     ) -> Self {
         let mut demo = Self::default();
         let Some(table) = table else {
@@ -64,9 +78,47 @@ impl Demo {
             demo.rooms.extend(room);
             one.finish();
         }
+        for one in tables(&table, "events") {
+            let event = DemoEvent::read(&one, &demo.users, is_known);
+            demo.events.extend(event);
+            one.finish();
+        }
         table.finish();
         demo
     }
+}
+
+impl DemoEvent {
+    fn read(
+        table: &Table<'_>,
+        users: &[DemoUser],
+        is_known: &dyn Fn(&str) -> bool,
+    ) -> Option<Self> {
+        let from = author(table, users);
+        let send = table.required_text("send", "send = \"say\", a client event or \"POST /path\"");
+        let data = table.entry("data").map(|entry| json(entry.node));
+        let (send, at) = send?;
+        if !is_known(send) {
+            let text = format!("\"{send}\" is neither a client event nor a route of this file");
+            table.note(at, text);
+        }
+        Some(Self {
+            from: from?,
+            send: send.to_owned(),
+            data: data.unwrap_or_else(|| Value::Object(Map::new())),
+        })
+    }
+}
+
+/// The demo user whom `from` names.
+fn author(table: &Table<'_>, users: &[DemoUser]) -> Option<usize> {
+    let entry = table.entry("from")?;
+    let (from, at) = (json(entry.node), entry.node.span().start);
+    let author = users.iter().position(|user| user.id == from);
+    if author.is_none() {
+        table.note(at, format!("{from} is not one of the demo users"));
+    }
+    author
 }
 
 impl DemoUser {
@@ -118,18 +170,9 @@ impl DemoRoom {
         let title = table.text("title");
         let mut messages = Vec::new();
         for one in tables(table, "messages") {
-            let from = one
-                .entry("from")
-                .map(|entry| (json(entry.node), entry.node.span().start));
+            let author = author(&one, users);
             let text = one.required_text("text", "text = \"Hello\"");
             one.finish();
-            let author = from.and_then(|(from, at)| {
-                let author = users.iter().position(|user| user.id == from);
-                if author.is_none() {
-                    table.note(at, format!("{from} is not one of the demo users"));
-                }
-                author
-            });
             messages.extend(
                 author
                     .zip(text)

@@ -48,7 +48,7 @@ use crate::ports::{Audiences, Notice};
 pub use body::BodySchema;
 pub use client::{ClientEvent, ClientEvents};
 pub use command::Asker;
-pub use demo::{Demo, DemoRoom, DemoUser};
+pub use demo::{Demo, DemoEvent, DemoRoom, DemoUser};
 pub use entrance::Entry;
 pub use http::{Auth, Match, Parameters, Route, Routes, decode};
 pub use identity::{CLAIMED_ROOMS_MAX, IdentityRules, NAME_CHARS_MAX};

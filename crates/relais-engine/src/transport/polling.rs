@@ -151,15 +151,18 @@ impl<S: Service> Connection<S> {
 
     /// Answers the pending GET with one packet, and with what waits if there is something.
     pub(crate) fn release_poll(self: &Rc<Self>, packet: &[u8]) {
-        let Some(get) = self.take_get() else {
+        // Whoever has hung up is told of by its own message; what waits must not be given to nobody meanwhile.
+        let Some(get) = self.take_get_of_somebody() else {
             return;
         };
-        let body = if self.outbox.borrow().is_empty() {
-            packet.to_vec()
-        } else {
-            self.payload()
+        let is_idle = self.outbox.borrow().is_empty();
+        let body = match is_idle {
+            true => packet.to_vec(),
+            false => self.payload(),
         };
-        let _ = get.reply.send(PollAnswer::Payload(body));
+        if get.reply.send(PollAnswer::Payload(body)).is_err() && !is_idle {
+            self.lost();
+        }
     }
 
     /// The connection is gone: a pending GET is told so.
@@ -221,6 +224,12 @@ impl<S: Service> Connection<S> {
     /// Two GETs or two POSTs at once, or a body that is none.
     fn overlap(self: &Rc<Self>) {
         self.violation(CloseCode::PROTOCOL_ERROR, "overlapping or invalid requests");
+    }
+
+    fn take_get_of_somebody(&self) -> Option<PendingGet> {
+        let mut polling = self.polling.borrow_mut();
+        let get = &mut polling.as_mut()?.get;
+        get.take_if(|get| !get.reply.is_closed())
     }
 
     fn take_get(&self) -> Option<PendingGet> {
