@@ -1,4 +1,4 @@
-//! A wedding's tasks: what a change says, and what is told of it.
+//! A wedding's tasks: what a change says, and what is told of it; and where its photos may be.
 
 use relais_core::command::ItemAction;
 use relais_core::error::Code;
@@ -7,7 +7,7 @@ use relais_core::ids::AudienceKey;
 use serde_json::json;
 
 use super::other_apps::{asked, item, rendered, to, user_key};
-use super::{app, ask_as, user};
+use super::{app, ask, ask_as, user};
 
 #[test]
 fn a_task_update_takes_its_fields_out_of_updates_and_tells_the_assignee() {
@@ -83,4 +83,30 @@ fn an_explicit_null_in_an_update_clears_and_one_that_the_schema_forbids_is_refus
     let actor = user("p", Some("planner"));
     let refused = ask_as(&wedding, &actor, "task_update", &[forbidden]).unwrap_err();
     assert_eq!(refused.code, Code::InvalidPayload);
+}
+
+#[test]
+fn a_photo_of_a_wedding_is_at_an_https_address_or_is_an_upload_and_leads_nowhere_else() {
+    let wedding = app("wedding");
+    let code = |url: &str| {
+        let asked = ask(&wedding, "new_photo", &[json!({ "url": url })]);
+        asked.map(|_| ()).map_err(|error| error.code)
+    };
+    for url in [
+        "https://h.example/1.jpg",
+        "/files/wedding/w/1.jpg?expires=1",
+    ] {
+        assert_eq!(code(url), Ok(()), "{url}");
+    }
+    // A browser reads the second and third as addresses of another server.
+    let others = [
+        "http://h.example/1.jpg",
+        "//h.example/1.jpg",
+        "/\\h.example/1.jpg",
+        "https:///h",
+        "/etc/passwd",
+    ];
+    for url in others {
+        assert_eq!(code(url), Err(Code::InvalidPayload), "{url}");
+    }
 }
