@@ -2,6 +2,7 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
 import { assertProblem, token, unique } from '../lib/bam.mjs';
 import { WAYS, own, start } from '../lib/stock.mjs';
 import { SONG, SPEECH, Wedding } from '../lib/wedding.mjs';
@@ -27,6 +28,17 @@ for (const [what, auth, code] of [
     });
   }
 }
+
+test('other names of the claims do as well, and a wedding whose id is a number is the one of that text', async (t) => {
+  const id = randomInt(2 ** 40);
+  const wedding = new Wedding(t, { id: `${id}` });
+  const signed = token({ userId: 12, username: 'odile', role: 'guest', weddingId: id });
+  const odile = await wedding.arrive({ id: 12, name: 'odile', token: signed });
+  assert.deepEqual([odile.hello.userId, odile.hello.userName, `${odile.hello.weddingId}`], [12, 'odile', wedding.id]);
+  const max = await wedding.arrive('Max');
+  await max.say('the same wedding');
+  assert.equal((await odile.next('new_message')).content, 'the same wedding');
+});
 
 test('two weddings with the same people see nothing of each other', async (t) => {
   const [north, south] = [new Wedding(t), new Wedding(t)];

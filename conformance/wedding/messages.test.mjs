@@ -72,6 +72,16 @@ test('an id that is a number is the same one as a text, and is sent as the token
   assert.equal((await odile.nextWhere('new_message', ({ content }) => content === 'mine')).senderId, 7);
 });
 
+test('a message to oneself goes to one’s other sessions, once', async (t) => {
+  const wedding = new Wedding(t);
+  const person = wedding.person('Odile');
+  const [phone, laptop] = [await wedding.arrive(person), await wedding.arrive(person)];
+  const message = await phone.say('buy flowers', { recipientId: person.id });
+  assert.deepEqual(await laptop.heard('new_message'), [message]);
+  assert.deepEqual((await laptop.ok('get_messages', { recipientId: person.id })).messages, [message]);
+  assert.deepEqual((await laptop.ok('get_messages', {})).messages, []);
+});
+
 test('a channel is kept, and history can be read by it', async (t) => {
   const wedding = new Wedding(t);
   const odile = await wedding.arrive('Odile');
