@@ -91,17 +91,10 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
         None => Some(built_in(METRICS, COUNTERS)),
     };
     shapes.finish();
-    let demo = Demo::read(
-        top.table("demo"),
-        identity.first_claims(),
-        &role_names,
-        &rooms,
-        &|name| {
-            let route = name.split_once(' ');
-            let route = route.map(|(method, path)| http.find(method, path));
-            client.knows(name) || matches!(route, Some(Match::Route(..)))
-        },
-    );
+    let claims = identity.first_claims();
+    let demo = Demo::read(top.table("demo"), claims, &role_names, &rooms, &|name| {
+        is_sent(name, &client, &http)
+    });
     top.finish();
     let name = name?;
     Some(App {
@@ -127,6 +120,13 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
         notifications,
         metrics: metrics?,
     })
+}
+
+/// Whether a name is that of a client event, or method and path of a route.
+fn is_sent(name: &str, client: &ClientEvents, http: &Routes) -> bool {
+    let route = name.split_once(' ');
+    let route = route.map(|(method, path)| http.find(method, path));
+    client.knows(name) || matches!(route, Some(Match::Route(..)))
 }
 
 fn finish(table: Option<&Table<'_>>) {
