@@ -30,6 +30,7 @@ const GROUPS = [
   { name: 'plain', needs: ['bin'], beyond: true },
   { name: 'classroom', needs: ['bin'], beyond: true, python: true },
   { name: 'studio', needs: ['bin'], beyond: true },
+  { name: 'webhooks', needs: ['bin'], beyond: true },
   { name: 'hostile', needs: ['bin'], beyond: true },
   { name: 'crash', needs: ['bin'], beyond: true },
 ];

@@ -27,7 +27,7 @@ use crate::restriction::{Against, Closing, Hold, Restriction};
 
 pub use inbox::{InboxPage, InboxQuery, Notified, Recipients};
 pub use items::{ItemPage, ItemQuery, TemporaryId};
-pub use outside::Outside;
+pub use outside::{Doorman, Outside};
 
 pub use failure::{CommitError, StoreError};
 

@@ -37,7 +37,8 @@ use crate::glue::service::Relais;
 use crate::http::{ApiKeys, BodyLimits, Landing, Peer, Web, gate, router};
 use crate::identity::{KeySet, Keys, PidKey};
 use crate::outgoing::{Outgoing, OutgoingError};
-use crate::settings::{ImageEngine, Settings};
+use crate::outside;
+use crate::settings::{ImageEngine, Settings, SettingsError};
 use crate::upkeep::Upkeep;
 use crate::{banner, demo, development};
 
@@ -94,6 +95,17 @@ pub enum BootError {
     /// An address that the server is to ask.
     #[error("unable to fetch a key set; {0}")]
     Outgoing(#[from] OutgoingError),
+    /// What was set as the team's own backend.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Its address.
+    #[error("unable to use the `webhook_url` of {app}; {reason}")]
+    Backend {
+        /// Of which app.
+        app: String,
+        /// Why.
+        reason: OutgoingError,
+    },
     /// A part that must never end did.
     #[error("stopped, because a part of the server failed; see the log")]
     Upkeep,
@@ -199,7 +211,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
         root.as_deref(),
         &secret,
         store.clone(),
-        &hub,
+        (&hub, clock),
     )?);
     let expiries = Arc::new(Expiries::default());
     let service = Arc::new(Relais {
@@ -224,6 +236,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
         apps: apps.clone(),
         engine: engine.clone(),
         store: store.clone(),
+        outside: (store.clone(), hub.bells.clone()),
         keys: ApiKeys::new(&settings.api_keys, &settings.limits),
         body: BodyLimits::of(&settings.limits),
         prometheus,
@@ -240,7 +253,8 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
         scopes,
         expiries,
         clock,
-    );
+    )
+    .following(outside::followers(&apps, &store, &hub.bells, clock));
     keep_files(&mut upkeep, &settings, &web, &store);
     banner::print(&apps, address, web.development_secret.as_deref(), clock);
     Ok(Running {
@@ -413,7 +427,7 @@ fn serve_apps(
     root: Option<&str>,
     secret: &str,
     store: Arc<dyn Store>,
-    hub: &Arc<Hub>,
+    (hub, clock): (&Arc<Hub>, Clock),
 ) -> Result<Apps, BootError> {
     let outgoing = Outgoing::new(&settings.outgoing_private_hosts)?;
     if let Some(name) = settings
@@ -430,17 +444,20 @@ fn serve_apps(
     let per_minute = settings.connections_per_ip_per_minute_max;
     let connections = per_minute.map(|count| Rate::new(count, 60_000));
     let served = apps.iter().zip(0_u16..).map(|(app, endpoint)| {
+        let backend = outside::backend(settings, app, &outgoing, clock)?;
         let ports = Ports {
             store: store.clone(),
             fanout: hub.clone() as Arc<dyn Fanout>,
             sessions: hub.clone() as Arc<dyn Sessions>,
             audiences: Arc::new(rules::FileAudiences(app.clone())),
+            doorman: outside::doorman(backend.as_ref()),
         };
         Ok(Arc::new(Served {
             name: app.name.clone(),
             endpoint,
             app: app.clone(),
             keys: Arc::new(token_keys(settings, &app.name, secret, &outgoing)?),
+            backend,
             dispatcher: Arc::new(Dispatcher::new(ports, rules::of(app, &settings.limits))),
             limits: UserLimiter::default(),
             connections: app

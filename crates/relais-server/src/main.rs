@@ -17,6 +17,7 @@ mod identity;
 mod log;
 mod origin;
 mod outgoing;
+mod outside;
 mod proxies;
 mod settings;
 mod tasks;

@@ -20,6 +20,7 @@ use crate::glue::apps::Apps;
 use crate::glue::expiry::Expiries;
 use crate::glue::renewal;
 use crate::glue::scopes::Scopes;
+use crate::outside::Follower;
 
 const TICK: Duration = Duration::from_millis(200);
 const PERSIST: Duration = Duration::from_secs(1);
@@ -66,6 +67,14 @@ impl Upkeep {
     pub fn engines(&mut self, engines: Engines) {
         let stopped = self.stop.subscribe();
         self.tasks.spawn(Arc::new(engines).run(stopped));
+    }
+
+    /// Has these follow the logs too.
+    pub fn following(mut self, followers: Vec<Follower>) -> Self {
+        for follower in followers {
+            self.tasks.spawn(follower.run(self.stop.subscribe()));
+        }
+        self
     }
 
     /// Waits until one of them fails, which none should.

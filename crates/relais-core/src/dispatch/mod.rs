@@ -40,7 +40,7 @@ use crate::command::{Command, Invocation};
 use crate::error::{Code, Error};
 use crate::event::{EventKind, Facts};
 use crate::ids::TenantKey;
-use crate::ports::{Audiences, Fanout, Sessions, Store};
+use crate::ports::{Audiences, Doorman, Fanout, Sessions, Store};
 
 pub use sessions::Resumed;
 pub use stats::Stats;
@@ -62,6 +62,8 @@ pub struct Ports {
     pub sessions: Arc<dyn Sessions>,
     /// Who hears of what, as the app file says.
     pub audiences: Arc<dyn Audiences>,
+    /// The team's own backend, where it says who may join.
+    pub doorman: Arc<dyn Doorman>,
 }
 
 /// What the app file says to the capabilities, as plain data.

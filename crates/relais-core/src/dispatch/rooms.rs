@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::settle::{Refused, store_error, too_many_conflicts};
 use super::tenant::{Tenant, read};
 use super::{DECISIONS_MAX, Dispatcher};
+use crate::capability::room::Participation;
 use crate::capability::room::sort;
 use crate::capability::{Outcome, Standing, room};
 use crate::command::{Actor, Identity, Invocation, NewRoom, Origin};
@@ -48,13 +49,10 @@ impl Dispatcher {
         };
         let claimed = identity.claimed_rooms.contains(room);
         let policy = self.rules.rooms.get(&room.kind);
-        matches!(
-            room::participates(policy, claimed, Membership::Unknown),
-            Ok(true)
-        )
+        room::participation(policy, claimed, Membership::Unknown) == Participation::Yes
     }
 
-    /// Whether a user is a participant of a room, by what the token says and what the store keeps.
+    /// Whether a user is a participant of a room, by what the token says, what the store keeps, and where both say nothing the backend.
     pub(super) async fn participation(
         &self,
         tenant: &Tenant,
@@ -65,7 +63,18 @@ impl Dispatcher {
         let membership = loaded.map_err(store_error)?;
         let claimed = identity.claimed_rooms.contains(room);
         let policy = self.rules.rooms.get(&room.kind);
-        Ok((room::participates(policy, claimed, membership)?, membership))
+        let participates = match room::participation(policy, claimed, membership) {
+            Participation::Yes => true,
+            Participation::No => false,
+            Participation::AskBackend => {
+                let asked = self
+                    .ports
+                    .doorman
+                    .may_join(&tenant.key, room, &identity.person);
+                asked.await?
+            }
+        };
+        Ok((participates, membership))
     }
 
     async fn join(
@@ -314,8 +323,8 @@ impl Dispatcher {
         let shown = rooms.iter().zip(&states).filter_map(|(room, state)| {
             let policy = self.rules.rooms.get(&room.kind);
             let claimed = identity.claimed_rooms.contains(room);
-            let participates = room::participates(policy, claimed, state.membership);
-            let is_in = matches!(participates, Ok(true));
+            let participates = room::participation(policy, claimed, state.membership);
+            let is_in = participates == Participation::Yes;
             is_in.then(|| sort::shown(policy, room, state))
         });
         Ok(sort::listed(shown.collect()))

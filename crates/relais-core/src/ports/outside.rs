@@ -1,9 +1,12 @@
-//! The port to what is kept for the world outside. Asked for by tenant: whoever follows logs goes through all of them.
+//! The ports to the world outside: what is kept for it, and the team's own backend. Asked for by tenant: whoever follows logs goes
+//! through all of them.
 
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::ids::{Id, Position, TenantKey, Timestamp, UserId};
+use crate::error::Error;
+use crate::event::Person;
+use crate::ids::{Id, Position, RoomKey, TenantKey, Timestamp, UserId};
 use crate::outside::{Errand, OutsideChange, Subscription, Waiting, Which};
 
 /// What is kept for the world outside.
@@ -45,4 +48,18 @@ pub trait Outside: Send + Sync {
         tenant: &TenantKey,
         users: &[UserId],
     ) -> Result<Vec<Subscription>, StoreError>;
+}
+
+/// The team's own backend, as far as it says who may join a room.
+#[async_trait]
+pub trait Doorman: Send + Sync {
+    /// Whether it lets somebody in of whom neither token nor store say anything.
+    ///
+    /// Errors: `NOT_A_MEMBER` with its reason where it gave one, `UNAVAILABLE` where it did not answer. Nobody gets in by a failure.
+    async fn may_join(
+        &self,
+        tenant: &TenantKey,
+        room: &RoomKey,
+        person: &Person,
+    ) -> Result<bool, Error>;
 }

@@ -67,6 +67,11 @@ impl ClientEvents {
         self.order.iter().filter_map(|name| self.by_name.get(name))
     }
 
+    /// The event of that name.
+    pub(super) fn get(&self, name: &str) -> Option<&ClientEvent> {
+        self.by_name.get(name)
+    }
+
     /// See [`super::App::command`].
     pub(super) fn command(
         &self,

@@ -22,6 +22,7 @@ use super::schema::Types;
 use super::server::ServerEvents;
 use super::settings::{Items, Limits, Presence, Push, SocketPath, roles};
 use super::shape::{Shape, Shapes};
+use super::webhook::Webhook;
 
 /// What every session is told first, unless the file says it in its own way.
 const CONNECTED: &str = r#"map = { userId = "user.id", userName = "user.name", role = "user.role", sessionId = "sessionId" }"#;
@@ -65,12 +66,8 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
     let websocket = SocketPath::read(top.table("websocket"), &rooms);
     let items = Items::read(top.table("items").as_ref(), &role_names);
     let types = Types::read(top.table("types"), &presence.statuses);
-    let shapes = Shapes::new(
-        reader,
-        &rooms,
-        items.fields(),
-        named_shapes(top.table("shapes").as_ref()),
-    );
+    let named = named_shapes(top.table("shapes").as_ref());
+    let shapes = Shapes::new(reader, &rooms, items.fields(), named);
 
     let compiler = Compiler {
         types: &types,
@@ -95,6 +92,7 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
     let demo = Demo::read(top.table("demo"), claims, &role_names, &rooms, &|name| {
         is_sent(name, &client, &http)
     });
+    let webhook = Webhook::read(top.table("webhook").as_ref());
     top.finish();
     let name = name?;
     Some(App {
@@ -112,6 +110,7 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
         limits,
         items,
         push,
+        webhook,
         websocket,
         client,
         server,

@@ -33,13 +33,14 @@ mod server;
 mod settings;
 mod shape;
 mod view;
+mod webhook;
 mod work;
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::command::Identity;
+use crate::command::{Actor, Identity};
 use crate::error::Error;
 use crate::event::{Audience, Event, EventKind, Facts, Record, Volatile};
 use crate::ids::{RoomKey, SessionId};
@@ -62,6 +63,7 @@ pub use server::{On, ServerEvent, ServerEvents, WIRE_EVENTS_MAX, WireEvent, Wire
 pub use settings::{Item, Items, Limits, Presence, Push, Reach, SocketPath};
 pub use shape::{Member, Shape};
 pub use view::{Path, PersonPart, RoomPart};
+pub use webhook::{Question, Webhook};
 pub use work::Work;
 
 /// Bytes that an event's name may have.
@@ -105,6 +107,8 @@ pub struct App {
     pub items: Items,
     /// Whether messages to somebody away go out as a push.
     pub push: Push,
+    /// What the team's own backend is told of.
+    pub webhook: Webhook,
     /// Paths of the plain JSON WebSocket, below the app's own address.
     pub websocket: Vec<SocketPath>,
     /// What clients may send.
@@ -157,6 +161,23 @@ impl App {
     /// Whether what this client event asks for is always stored, whatever its payload says: a message, or a relay that cannot be volatile.
     pub fn is_stored(&self, event: &str) -> bool {
         self.client.is_stored(event)
+    }
+
+    /// What to ask the team's own backend of a client event before it becomes a command. `None`: it is not asked.
+    ///
+    /// Errors: `FORBIDDEN` (role).
+    pub fn question(
+        &self,
+        event: &str,
+        arguments: &[Value],
+        actor: &Actor,
+    ) -> Result<Option<Question>, Error> {
+        self.client.question(event, arguments, actor)
+    }
+
+    /// The arguments of a client event out of the payload that the backend has made of it.
+    pub fn arguments(&self, event: &str, payload: Map<String, Value>) -> Vec<Value> {
+        self.client.arguments(event, payload)
     }
 
     /// The command that a matched HTTP request asks for. `query` is raw, `body` the parsed JSON if there was any.

@@ -1,6 +1,6 @@
 //! What a client event and an HTTP route have in common: an operation, where its fields come from, who may, how often.
 //!
-//! Out of the keys `do`, `room`, `to`, `map`, `item`, `roles`, `also`, `limit`, `reply` and `answer` comes a [`Rule`].
+//! Out of the keys `do`, `room`, `to`, `map`, `item`, `roles`, `also`, `ask`, `limit`, `reply` and `answer` comes a [`Rule`].
 //! Making a command of a checked payload is [`super::command`]'s.
 
 use std::sync::Arc;
@@ -39,6 +39,8 @@ pub struct Rule {
     pub roles: Vec<Arc<str>>,
     /// Relations to the thing itself that may as well (`owner`, `assignee`, `author`); their capability proves them.
     pub also: Vec<Arc<str>>,
+    /// Whether the team's own backend is asked before anything is done.
+    pub ask: bool,
     /// How often a user may.
     pub limit: Option<Rate>,
     /// What the ack or HTTP answer carries.
@@ -80,6 +82,7 @@ impl Rule {
         let item = table.text("item");
         let roles = compiler.roles_of(table, "roles");
         let also = relations(table);
+        let ask = table.flag("ask", false);
         let limit = table.text("limit").and_then(|(text, at)| {
             let parsed = rate(text);
             parsed.map_err(|problem| table.note(at, problem)).ok()
@@ -113,6 +116,7 @@ impl Rule {
             fields,
             roles,
             also,
+            ask,
             limit,
             reply,
             answer,

@@ -10,6 +10,7 @@ use relais_core::limit::{ConnectionLimiter, UserLimiter};
 use relais_core::vocabulary::App;
 
 use crate::identity::Keys;
+use crate::outside::Backend;
 
 /// An app in service.
 pub struct Served {
@@ -21,6 +22,8 @@ pub struct Served {
     pub app: Arc<App>,
     /// Proves its tokens.
     pub keys: Arc<Keys>,
+    /// The team's own backend, where the app has one.
+    pub backend: Option<Arc<Backend>>,
     /// The door to it.
     pub dispatcher: Arc<Dispatcher>,
     /// Limits that its file sets for single events of a user.

@@ -10,6 +10,7 @@ mod pages;
 mod plain;
 pub mod ports;
 mod publication;
+pub mod questions;
 mod recovery;
 pub mod renewal;
 pub mod rooms;

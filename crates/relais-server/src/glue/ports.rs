@@ -12,12 +12,15 @@ use relais_engine::{CloseCode, EngineHandle, Scope, Sid};
 
 use super::scopes::Scopes;
 use super::{publication, rooms};
+use crate::outside::Bells;
 
 /// The hub as the core sees it. The engine comes later ([`Self::set_engine`]), because it is started with a log that needs the store,
 /// which needs this.
 pub struct Hub {
     scopes: Arc<Scopes>,
     engine: OnceLock<EngineHandle>,
+    /// What wakes those who tell the world outside.
+    pub bells: Arc<Bells>,
 }
 
 impl Hub {
@@ -26,6 +29,7 @@ impl Hub {
         Self {
             scopes,
             engine: OnceLock::new(),
+            bells: Arc::default(),
         }
     }
 
@@ -42,6 +46,7 @@ impl Hub {
 
 impl Fanout for Hub {
     fn publish(&self, tenant: &TenantKey, records: &[Arc<Record>]) {
+        self.bells.ring(tenant, records);
         // A tenant without a scope has no session here; its records are in the log.
         let (Some(engine), Some(tenant)) = (self.engine.get(), self.scopes.find(tenant)) else {
             return;

@@ -90,8 +90,10 @@ fn item_kind(kind: &vocabulary::Item) -> ItemKind {
 pub struct FileAudiences(pub Arc<App>);
 
 impl Audiences for FileAudiences {
+    /// What the backend is told of is stored even where no client hears of it.
     fn audience(&self, event: &Event) -> Option<Audience> {
-        self.0.audience(event)
+        let told = || self.0.webhook.tells(event.kind).then(Audience::default);
+        self.0.audience(event).or_else(told)
     }
 
     fn tells(&self, kind: EventKind) -> bool {

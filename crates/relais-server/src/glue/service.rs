@@ -12,8 +12,8 @@ use http::{HeaderName, header};
 use relais_core::capability::roster::Departure;
 use relais_core::command::Command;
 use relais_core::error::{Code, Error};
-use relais_core::event::Volatile;
-use relais_core::vocabulary::{Asker, Request, SessionFacts};
+use relais_core::event::{Facts, Volatile};
+use relais_core::vocabulary::{Answer, Asker, Question, Request, SessionFacts};
 use relais_engine::{
     Accept, CloseCode, Connect, Event, Flow, LocalFuture, Reason, Refuse, Reply, Service, Socket,
 };
@@ -35,6 +35,14 @@ const LAG_MAX: u64 = 4_096;
 
 /// Users in the list that a session may get at its start.
 const ONLINE_MAX: u32 = 100;
+
+/// Who has to say something about an event next.
+enum Asked {
+    /// The core: it is a command.
+    Us(Request),
+    /// The team's own backend.
+    Backend(Question),
+}
 
 /// The glue between engine and core.
 pub struct Relais {
@@ -132,7 +140,8 @@ impl Service for Relais {
         }
         match self.request(session, &event) {
             Err(error) => refused(socket, event.name, event.wants_ack, &error),
-            Ok(request) => self.run(socket, &event, request),
+            Ok(Asked::Us(request)) => self.run(socket, &event, request),
+            Ok(Asked::Backend(question)) => self.ask(socket, &event, question),
         }
     }
 
@@ -184,26 +193,40 @@ impl Relais {
     }
 
     /// What an event asks for, or why it is refused before anything is loaded.
-    fn request(&self, session: &Session, event: &Event<'_>) -> Result<Request, Error> {
+    fn request(&self, session: &Session, event: &Event<'_>) -> Result<Asked, Error> {
         let now = self.clock.now();
         let arguments = arguments(event.args)?;
         let asker = Asker {
             actor: &session.actor,
             tenant: &session.tenant.key.tenant,
         };
-        let mut request = session.served.app.command(event.name, &arguments, asker)?;
-        request.attach(event.attachments)?;
-        if let Some(limit) = request.limit() {
-            let user = &session.identity.person.id;
-            session.served.limits.take(
-                &session.tenant.key,
-                user,
-                request.subject(),
-                limit,
-                now.monotonic,
-            )?;
+        let app = &session.served.app;
+        if let Some(question) = app.question(event.name, &arguments, asker.actor)? {
+            session.take_limit(&question.subject, question.limit.as_ref(), now)?;
+            return Ok(Asked::Backend(question));
         }
-        Ok(request)
+        let mut request = app.command(event.name, &arguments, asker)?;
+        request.attach(event.attachments)?;
+        session.take_limit(request.subject(), request.limit(), now)?;
+        Ok(Asked::Us(request))
+    }
+
+    /// Asks the backend first. A barrier, so that a session's events keep their order.
+    fn ask(self: &Arc<Self>, socket: &Socket<Self>, event: &Event<'_>, question: Question) -> Flow {
+        let attachments = event.attachments.to_vec();
+        let (wants_ack, socket) = (event.wants_ack, socket.clone());
+        Flow::Barrier(Box::pin(async move {
+            let session = socket.data();
+            let subject = question.subject.clone();
+            match session.ask(question, &attachments).await {
+                Err(error) => refusal_reply(&socket, &subject, wants_ack, &error),
+                Ok(Request { command, answer }) => {
+                    let invocation = session.invocation(command);
+                    let done = Box::pin(session.served.dispatcher.dispatch(invocation)).await;
+                    answered(&socket, &answer, wants_ack, done)
+                }
+            }
+        }))
     }
 
     fn run(self: &Arc<Self>, socket: &Socket<Self>, event: &Event<'_>, request: Request) -> Flow {
@@ -228,16 +251,7 @@ impl Relais {
                 // In a box of its own, so that what is passed on at once does not pay for the room that waiting takes.
                 None => Box::pin(dispatcher.dispatch(invocation)).await,
             };
-            match done {
-                Ok(facts) => {
-                    let facts = session.tenant.shown(&facts);
-                    if let Some((name, data)) = answer.event(&facts) {
-                        socket.emit_with_cursor(&name, data.as_bytes());
-                    }
-                    wants_ack.then(|| Reply::json(answer.ack(&facts)))
-                }
-                Err(error) => refusal_reply(&socket, answer.subject(), wants_ack, &error),
-            }
+            answered(&socket, &answer, wants_ack, done)
         });
         if is_pipelined {
             Flow::Pipelined(done)
@@ -290,6 +304,25 @@ fn arguments(text: &str) -> Result<SmallVec<[Value; 1]>, Error> {
         };
     }
     Ok(values)
+}
+
+/// What an event came to, as an ack or a refusal, and as an event of its own where the app wants one.
+fn answered(
+    socket: &Socket<Relais>,
+    answer: &Answer,
+    wants_ack: bool,
+    done: Result<Facts, Error>,
+) -> Option<Reply> {
+    match done {
+        Ok(facts) => {
+            let facts = socket.data().tenant.shown(&facts);
+            if let Some((name, data)) = answer.event(&facts) {
+                socket.emit_with_cursor(&name, data.as_bytes());
+            }
+            wants_ack.then(|| Reply::json(answer.ack(&facts)))
+        }
+        Err(error) => refusal_reply(socket, answer.subject(), wants_ack, &error),
+    }
 }
 
 fn refused(socket: &Socket<Relais>, name: &str, wants_ack: bool, error: &Error) -> Flow {

@@ -3,14 +3,17 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use relais_core::capability::roster::Departure;
 use relais_core::command::{Actor, Command, Identity, Invocation, Origin};
 use relais_core::error::Error;
-use relais_core::ids::{Monotonic, RoomKey, SessionId};
-use relais_core::limit::TokenBucket;
+use relais_core::ids::{Moment, Monotonic, RoomKey, SessionId};
+use relais_core::limit::{Rate, TokenBucket};
+use relais_core::vocabulary::{Asker, Question, Request};
 
 use super::apps::Served;
 use super::plain::Greeting;
+use super::questions;
 use super::scopes::Tenant;
 use crate::clock::Clock;
 
@@ -62,6 +65,42 @@ impl Session {
             }),
             None => Ok(()),
         }
+    }
+
+    /// Counts against the limit that the app file sets for one kind of event of a user, where it sets one.
+    pub(super) fn take_limit(
+        &self,
+        subject: &Arc<str>,
+        limit: Option<&Rate>,
+        now: Moment,
+    ) -> Result<(), Error> {
+        let Some(limit) = limit else {
+            return Ok(());
+        };
+        let (tenant, user) = (&self.tenant.key, &self.identity.person.id);
+        let limits = &self.served.limits;
+        limits.take(tenant, user, subject, limit, now.monotonic)
+    }
+
+    /// What an event asks for once the backend has been asked.
+    pub(super) async fn ask(
+        &self,
+        question: Question,
+        attachments: &[Bytes],
+    ) -> Result<Request, Error> {
+        let from = questions::From {
+            tenant: &self.tenant.key,
+            actor: &self.actor,
+        };
+        let (app, name) = (&self.served.app, question.subject.clone());
+        let payload = questions::ask(&self.served, from, question).await?;
+        let asker = Asker {
+            actor: &self.actor,
+            tenant: &self.tenant.key.tenant,
+        };
+        let mut request = app.command(&name, &app.arguments(&name, payload), asker)?;
+        request.attach(attachments)?;
+        Ok(request)
     }
 
     /// Memberships may have changed between their reading and now, when the hub has the session.

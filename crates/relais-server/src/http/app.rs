@@ -11,18 +11,22 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use relais_core::command::{Actor, Invocation, Origin};
 use relais_core::error::{Code, Error};
-use relais_core::ids::TenantKey;
+use relais_core::ids::{Moment, TenantKey};
+use relais_core::limit::Rate;
 use relais_core::vocabulary::{self, Asker, Match, Parameters, Route};
+
+use serde_json::Value;
 
 use super::body::read_json;
 use super::{Problem, Web, method_not_allowed, not_found, peer, upload};
 use crate::engines::makes_item;
 use crate::glue::admission::token_of_query;
 use crate::glue::apps::Served;
+use crate::glue::questions;
 use crate::identity::{bearer, find_token};
 
 /// The tenant that a request with an API key is about.
-const TENANT_HEADER: &str = "relais-tenant";
+pub const TENANT_HEADER: &str = "relais-tenant";
 
 /// Answers a request for a path of this app, `path` being without the app's name.
 pub async fn route(
@@ -67,24 +71,13 @@ async fn answer(
         None => (read_json(body, &web.body).await?, None),
         Some(field) => (None, Some(upload::receive(web, field, parts, body).await?)),
     };
-    let asker = Asker {
+    let from = questions::From {
+        tenant: &tenant,
         actor: &actor,
-        tenant: &tenant.tenant,
     };
     let query = parts.uri.query().unwrap_or_default();
-    let request = served
-        .app
-        .request(route, parameters, query, body.as_ref(), asker)?;
     let now = web.clock.now();
-    if let (Some(limit), Actor::User(identity)) = (request.limit(), &actor) {
-        served.limits.take(
-            &tenant,
-            &identity.person.id,
-            request.subject(),
-            limit,
-            now.monotonic,
-        )?;
-    }
+    let request = understood(served, from, (route, parameters, query, body), now).await?;
     let vocabulary::Request {
         mut command,
         answer,
@@ -98,7 +91,7 @@ async fn answer(
         tenant: tenant.clone(),
         actor: actor.clone(),
         origin: Origin::Http,
-        now,
+        now: web.clock.now(),
         new_id: web.clock.new_id(),
         command,
     };
@@ -128,6 +121,44 @@ async fn answer(
     Ok((status, json_headers(), answer.body(&facts)).into_response())
 }
 
+/// The command that a request asks for, once the team's own backend was asked where the app file wants that.
+async fn understood(
+    served: &Served,
+    from: questions::From<'_>,
+    (route, parameters, query, body): (&Route, &Parameters<'_>, &str, Option<Value>),
+    now: Moment,
+) -> Result<vocabulary::Request, Error> {
+    let asker = Asker {
+        actor: from.actor,
+        tenant: &from.tenant.tenant,
+    };
+    let app = &served.app;
+    let Some(question) = route.question(parameters, body.as_ref(), from.actor)? else {
+        let request = app.request(route, parameters, query, body.as_ref(), asker)?;
+        take(served, from, (request.subject(), request.limit()), now)?;
+        return Ok(request);
+    };
+    let limit = (&question.subject, question.limit.as_ref());
+    take(served, from, limit, now)?;
+    let body = Value::from(questions::ask(served, from, question).await?);
+    app.request(route, parameters, query, Some(&body), asker)
+}
+
+/// Counts against the limit that the app file sets for one kind of request of a user, where it sets one.
+fn take(
+    served: &Served,
+    from: questions::From<'_>,
+    (subject, limit): (&Arc<str>, Option<&Rate>),
+    now: Moment,
+) -> Result<(), Error> {
+    let (Some(limit), Actor::User(identity)) = (limit, from.actor) else {
+        return Ok(());
+    };
+    let user = &identity.person.id;
+    let limits = &served.limits;
+    limits.take(from.tenant, user, subject, limit, now.monotonic)
+}
+
 /// What addresses in an answer begin with, unless it was set: where this request came to.
 fn base_of(web: &Web, headers: &HeaderMap) -> Option<String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte);
@@ -139,7 +170,7 @@ fn base_of(web: &Web, headers: &HeaderMap) -> Option<String> {
     }
 }
 
-pub(super) fn json_headers() -> HeaderMap {
+pub fn json_headers() -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(
         header::CONTENT_TYPE,

@@ -10,6 +10,7 @@ mod files;
 mod health;
 mod keys;
 mod landing;
+mod letters;
 mod openapi;
 mod problem;
 mod reading;
@@ -28,7 +29,7 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use metrics_exporter_prometheus::PrometheusHandle;
 use relais_core::error::{Code, Error};
-use relais_core::ports::Store;
+use relais_core::ports::{Outside, Store};
 use relais_engine::{Endpoint, EngineHandle, Wire};
 use relais_protocol::engineio::Query;
 
@@ -37,6 +38,7 @@ use crate::engines::Announcements;
 use crate::files::SharedFiles;
 use crate::glue::apps::{Apps, Served};
 use crate::origin;
+use crate::outside::Bells;
 use crate::settings::{Origins, Settings};
 
 pub use body::BodyLimits;
@@ -52,6 +54,8 @@ pub struct Web {
     pub engine: EngineHandle,
     /// For `/readyz`.
     pub store: Arc<dyn Store>,
+    /// What is kept for the world outside, and what wakes those who tell it.
+    pub outside: (Arc<dyn Outside>, Arc<Bells>),
     /// Keys of the team's backend.
     pub keys: ApiKeys,
     /// Files that clients sent.
@@ -146,6 +150,7 @@ async fn by_app(State(web): State<Arc<Web>>, request: Request<Body>) -> Response
         }
         "/openapi.json" => openapi::answer(&app, request.method(), &base()),
         "/docs" => reading::answer(&app, request.method(), &base()),
+        path if letters::is_ours(path) => letters::answer(&web, &app, path, request).await,
         path if v1::is_ours(path) => v1::answer(&web, &app, path, request).await,
         "/metrics" => health::metrics(&web, Some(&app), &request),
         _ => app::route(&web, &app, &rest, request).await,

@@ -7,6 +7,7 @@ mod files;
 mod limits;
 mod table;
 mod token_keys;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ pub use files::ImageEngine;
 pub use limits::Limits;
 pub use table::{Row, TABLE};
 pub use token_keys::TokenKeys;
+pub use webhook::WebhookSettings;
 
 /// Why the settings are refused. The text names the key, the place it came from and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +122,10 @@ pub struct Settings {
     pub app_token_keys: BTreeMap<String, TokenKeys>,
     /// Proxies whose word counts.
     pub trusted_proxies: Proxies,
+    /// The team's own backend.
+    pub webhook: WebhookSettings,
+    /// The same for single apps.
+    pub app_webhooks: BTreeMap<String, WebhookSettings>,
     /// Hosts inside one's own network that the server may ask.
     pub outgoing_private_hosts: Vec<String>,
     /// Keys of the team's backend.
@@ -171,8 +177,26 @@ pub struct Settings {
 /// Raw values by key, each with its source.
 pub struct RawSettings {
     values: BTreeMap<&'static str, Raw>,
-    /// Tables of single apps.
-    apps: BTreeMap<String, TokenKeys>,
+    apps: OfApps,
+}
+
+/// Tables of single apps.
+#[derive(Default)]
+struct OfApps {
+    keys: BTreeMap<String, TokenKeys>,
+    webhooks: BTreeMap<String, WebhookSettings>,
+}
+
+impl OfApps {
+    fn read(&mut self, name: &str, table: &toml::Table) -> Result<(), String> {
+        let mut table = table.clone();
+        if let Some(webhook) = WebhookSettings::take(name, &mut table)? {
+            self.webhooks.insert(name.to_owned(), webhook);
+        }
+        let keys = TokenKeys::read_app(name, &table)?;
+        self.keys.insert(name.to_owned(), keys);
+        Ok(())
+    }
 }
 
 impl RawSettings {
@@ -291,8 +315,10 @@ impl RawSettings {
         let settings = Settings {
             listen: SocketAddr::new(host, self.number("port", 0..=65_535)? as u16),
             token_keys: TokenKeys::read(self),
-            app_token_keys: self.apps.clone(),
             trusted_proxies: self.trusted_proxies()?,
+            app_token_keys: self.apps.keys.clone(),
+            webhook: WebhookSettings::read(self),
+            app_webhooks: self.apps.webhooks.clone(),
             outgoing_private_hosts: self.list("outgoing_private_hosts"),
             api_keys: self.list("api_key"),
             allowed_origins: self.origins()?,
@@ -445,7 +471,7 @@ fn from_environment(
 }
 
 /// Settings of the file, and its tables of single apps.
-type OfFile = (BTreeMap<&'static str, Raw>, BTreeMap<String, TokenKeys>);
+type OfFile = (BTreeMap<&'static str, Raw>, OfApps);
 
 fn read_file(path: Option<&Path>) -> Result<OfFile, SettingsError> {
     let (mut values, mut apps) = OfFile::default();
@@ -472,8 +498,7 @@ fn read_file(path: Option<&Path>) -> Result<OfFile, SettingsError> {
                 let table = table.as_table();
                 let table =
                     table.ok_or_else(|| refused(format!("`apps.{name}` is not a table")))?;
-                let keys = TokenKeys::read_app(name, table).map_err(refused)?;
-                apps.insert(name.clone(), keys);
+                apps.read(name, table).map_err(refused)?;
             }
             continue;
         }

@@ -89,6 +89,17 @@ pub const TABLE: &[Row] = &[
         "",
         "Hosts inside one's own network that webhooks and key sets may be on, separated by commas, each `host` or `host:port`",
     ),
+    row(
+        "webhook_url",
+        &["WEBHOOK_URL"],
+        "",
+        "Address of the team's own backend, which is asked and told what the app files say",
+    ),
+    secret(
+        "webhook_secret",
+        &["WEBHOOK_SECRET"],
+        "What requests to it are signed with: `whsec_` and 24 to 64 bytes in base64",
+    ),
     secret(
         "api_key",
         &["API_KEY"],

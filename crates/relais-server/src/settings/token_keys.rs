@@ -56,7 +56,7 @@ impl TokenKeys {
             if !KEYS.contains(&key) {
                 let known = KEYS.join(", ");
                 return Err(wrong(&format!(
-                    "an app has {known}, jwt_secret_file, jwt_public_key_file"
+                    "an app has {known}, jwt_secret_file, jwt_public_key_file, webhook_url, webhook_secret, webhook_secret_file"
                 )));
             }
             if text.trim().is_empty() {

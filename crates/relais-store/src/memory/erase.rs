@@ -63,6 +63,7 @@ impl State {
         self.presences.remove(user);
         self.people.remove(user);
         self.inboxes.remove(user);
+        self.outside.erase_user(user);
         for info in self.infos.values_mut() {
             info.created_by.take_if(|by| by == user);
         }

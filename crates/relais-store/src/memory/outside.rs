@@ -55,6 +55,10 @@ impl Kept {
         }
     }
 
+    pub(super) fn erase_user(&mut self, user: &UserId) {
+        self.subscriptions.retain(|kept| kept.user != *user);
+    }
+
     /// Lets go of the oldest dead ones when there are too many.
     fn bury(&mut self, queue: &str) {
         let dead = self.of(queue, true).map(|errand| errand.id);

@@ -20,6 +20,7 @@ const OF_USER: &[&str] = &[
     "DELETE FROM inbox WHERE tenant = ?1 AND user = ?2",
     "DELETE FROM people WHERE tenant = ?1 AND user = ?2",
     "DELETE FROM claims WHERE tenant = ?1 AND user = ?2",
+    "DELETE FROM subscriptions WHERE tenant = ?1 AND user = ?2",
     "UPDATE rooms SET created_by = NULL
      WHERE created_by IN (?2, json_quote(?2))
        AND place IN (SELECT id FROM places WHERE tenant = ?1)",

@@ -50,6 +50,10 @@ pub struct Hub {
     pub rooms: Mutex<BTreeSet<(SessionId, RoomKey)>>,
     pub left_at: Mutex<Vec<(SessionId, Position)>>,
     pub closed: Mutex<Vec<Against>>,
+    /// What the backend says of rooms; it does not answer for others.
+    pub doors: Mutex<HashMap<RoomKey, Result<bool, Error>>>,
+    /// Who was asked for there.
+    pub asked: Mutex<Vec<(RoomKey, UserId)>>,
     /// What happens while the next session enters.
     pub meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
 }
@@ -71,6 +75,17 @@ impl Sessions for Hub {
         let mut rooms = self.rooms.lock().unwrap();
         rooms.remove(&(session.clone(), room.clone()));
         self.left_at.lock().unwrap().push((session.clone(), until));
+    }
+}
+
+#[async_trait]
+impl Doorman for Hub {
+    async fn may_join(&self, _: &TenantKey, room: &RoomKey, who: &Person) -> Result<bool, Error> {
+        let mut asked = self.asked.lock().unwrap();
+        asked.push((room.clone(), who.id.clone()));
+        let doors = self.doors.lock().unwrap();
+        let nobody = || Err(Error::new(Code::Unavailable, "no answer"));
+        doors.get(room).cloned().unwrap_or_else(nobody)
     }
 }
 
@@ -281,6 +296,7 @@ impl House {
             fanout: told.clone(),
             sessions: hub.clone(),
             audiences,
+            doorman: hub.clone(),
         };
         Self {
             dispatcher: Arc::new(Dispatcher::new(ports, rules(contacts))),

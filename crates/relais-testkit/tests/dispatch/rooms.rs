@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use relais_core::capability::room::SESSION_ROOMS_MAX;
 use relais_core::command::{Actor, Command, Origin};
-use relais_core::error::Code;
+use relais_core::error::{Code, Error};
 use relais_core::event::EventKind;
 use relais_core::ids::{Position, RoomKey};
 use relais_core::ports::{Change, CommitError, Membership, Transaction};
@@ -86,8 +86,31 @@ async fn a_claim_or_a_membership_lets_in_and_nothing_else_does() {
         .unwrap();
     let undeclared = house.on_session("alice", "a1", join_kind("cellar", "1"));
     assert_eq!(code(undeclared.await), Code::NotAMember);
-    let webhook = house.on_session("alice", "a1", join_kind("team", "1"));
-    assert_eq!(code(webhook.await), Code::Unavailable);
+}
+
+/// Only where neither token nor store says anything; and no answer is no open door.
+#[tokio::test]
+async fn the_backend_says_who_may_join_where_nothing_else_does() {
+    let house = House::new();
+    house.connect("alice", "a1").await;
+    let team = |id: &str| RoomKey::new("team", id);
+    let turned_away = Error::new(Code::NotAMember, "unable to join room; not paid");
+    for (id, says) in [("1", Ok(true)), ("2", Ok(false)), ("3", Err(turned_away))] {
+        house.hub.doors.lock().unwrap().insert(team(id), says);
+    }
+    let joins = async |id| house.on_session("alice", "a1", join_kind("team", id)).await;
+    assert!(joins("1").await.is_ok());
+    assert_eq!(code(joins("2").await), Code::NotAMember);
+    let refused = joins("3").await.unwrap_err();
+    assert_eq!(&*refused.message, "unable to join room; not paid");
+    assert_eq!(code(joins("4").await), Code::Unavailable);
+    let asked = std::mem::take(&mut *house.hub.asked.lock().unwrap());
+    let expected = ["1", "2", "3", "4"].map(|id| (team(id), user("alice")));
+    assert_eq!(asked, expected);
+    // Who is in is not asked for again, and a claim needs nobody's word.
+    assert!(joins("1").await.is_ok());
+    house.on_session("alice", "a1", join("1")).await.unwrap();
+    assert_eq!(*house.hub.asked.lock().unwrap(), []);
 }
 
 #[tokio::test]

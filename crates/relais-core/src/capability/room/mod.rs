@@ -31,7 +31,7 @@ pub enum JoinPolicy {
     Claim,
     /// Everyone of the tenant.
     Open,
-    /// The team's own backend is asked; not available yet.
+    /// The team's own backend is asked.
     Webhook,
 }
 
@@ -47,14 +47,25 @@ pub struct RoomPolicy {
     pub sorts: Vec<(Arc<str>, Arc<str>)>,
 }
 
+/// Whether somebody is a participant, as far as token and store can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Participation {
+    /// A participant.
+    Yes,
+    /// None.
+    No,
+    /// The team's own backend says.
+    AskBackend,
+}
+
 /// Whether somebody is a participant. A removal outranks every policy until the member is added again.
-pub fn participates(
+pub fn participation(
     policy: Option<&RoomPolicy>,
     claimed: bool,
     membership: Membership,
-) -> Result<bool, Error> {
+) -> Participation {
     if membership == Membership::Removed {
-        return Ok(false);
+        return Participation::No;
     }
     let policies = policy.map_or(&[][..], |policy| &policy.join);
     let known = policies.iter().any(|policy| match policy {
@@ -63,11 +74,11 @@ pub fn participates(
         JoinPolicy::Open => true,
         JoinPolicy::Webhook => false,
     });
-    if !known && policies.contains(&JoinPolicy::Webhook) {
-        let text = "unable to check membership; webhooks are not available";
-        return Err(Error::new(Code::Unavailable, text));
+    match known {
+        true => Participation::Yes,
+        false if policies.contains(&JoinPolicy::Webhook) => Participation::AskBackend,
+        false => Participation::No,
     }
-    Ok(known)
 }
 
 /// Whether somebody of whom only the kept membership is known can be a participant: a claim or webhook that nobody has

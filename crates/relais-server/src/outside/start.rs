@@ -1,0 +1,97 @@
+//! Which apps have a backend, and who follows their logs: from the settings and the app files to what runs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use relais_core::error::{Code, Error};
+use relais_core::event::Person;
+use relais_core::ids::{RoomKey, TenantKey};
+use relais_core::ports::{Doorman, Outside, Store};
+use relais_core::vocabulary::App;
+use tokio::runtime::Handle;
+
+use super::{Backend, Bell, Bells, Door, Follower, Teller, Webhooks};
+use crate::boot::BootError;
+use crate::clock::Clock;
+use crate::glue::apps::Apps;
+use crate::outgoing::Outgoing;
+use crate::settings::Settings;
+
+/// The backend of an app: its own, else that of all apps, else none.
+pub fn backend(
+    settings: &Settings,
+    app: &App,
+    outgoing: &Outgoing,
+    clock: Clock,
+) -> Result<Option<Arc<Backend>>, BootError> {
+    let own = settings.app_webhooks.get(&*app.name);
+    let set = own.unwrap_or(&settings.webhook);
+    let Some(address) = set.address(&app.name)? else {
+        if !app.webhook.tell.is_empty() {
+            tracing::warn!(app = %app.name, "there is no `webhook_url`, so nobody is told of this app's events");
+        }
+        return Ok(None);
+    };
+    outgoing
+        .check(&address.url)
+        .map_err(|reason| BootError::Backend {
+            app: app.name.to_string(),
+            reason,
+        })?;
+    let backend = Backend::new(address, outgoing.clone(), Handle::current(), clock);
+    Ok(Some(Arc::new(backend)))
+}
+
+/// Who says who may join an app's rooms.
+pub fn doorman(backend: Option<&Arc<Backend>>) -> Arc<dyn Doorman> {
+    match backend {
+        Some(backend) => Arc::new(Door(backend.clone())),
+        None => Arc::new(Nobody),
+    }
+}
+
+/// An app without a backend lets nobody in by one.
+struct Nobody;
+
+#[async_trait]
+impl Doorman for Nobody {
+    async fn may_join(&self, _: &TenantKey, _: &RoomKey, _: &Person) -> Result<bool, Error> {
+        let text = "unable to check membership; this server knows no backend to ask";
+        Err(Error::new(Code::Unavailable, text))
+    }
+}
+
+/// The followers of all apps that need one; their bells are hung up.
+pub fn followers<S>(apps: &Apps, store: &Arc<S>, bells: &Bells, clock: Clock) -> Vec<Follower>
+where
+    S: Store + Outside + 'static,
+{
+    let mut followers = Vec::new();
+    let mut hung: HashMap<Arc<str>, Vec<Arc<Bell>>> = HashMap::new();
+    for served in apps.iter() {
+        let mut tellers: Vec<Arc<dyn Teller>> = Vec::new();
+        if let (Some(backend), false) = (&served.backend, served.app.webhook.tell.is_empty()) {
+            tellers.push(Arc::new(Webhooks {
+                app: served.app.clone(),
+                backend: backend.clone(),
+            }));
+        }
+        for teller in tellers {
+            let bell = Arc::new(Bell::new(|kind| teller.wants(kind)));
+            hung.entry(served.name.clone())
+                .or_default()
+                .push(bell.clone());
+            followers.push(Follower {
+                app: served.name.clone(),
+                store: store.clone(),
+                outside: store.clone(),
+                teller,
+                bell,
+                clock,
+            });
+        }
+    }
+    bells.hang(hung);
+    followers
+}
