@@ -14,7 +14,7 @@ use relais_core::capability::room::{JoinPolicy, RoomPolicy};
 use relais_core::capability::roster;
 use relais_core::command::{Actor, Command, Identity, Invocation, Origin};
 use relais_core::dispatch::{Dispatcher, Ports, Resumed, Rules};
-use relais_core::error::Error;
+use relais_core::error::{Code, Error};
 use relais_core::event::{
     Audience, Event, EventKind, Facts, Item, Message, Person, Record, Volatile,
 };
