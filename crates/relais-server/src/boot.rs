@@ -26,7 +26,8 @@ use tower::ServiceExt as _;
 
 use crate::app_files::{self, AppsError};
 use crate::clock::Clock;
-use crate::engines::{Announcements, Engines};
+use crate::engines::comfy::Comfy;
+use crate::engines::{Announcements, Engines, Painter};
 use crate::files::{Files, StorageError};
 use crate::glue::apps::{Apps, Served};
 use crate::glue::expiry::Expiries;
@@ -106,6 +107,9 @@ pub enum BootError {
         /// Why.
         reason: OutgoingError,
     },
+    /// The address of the operator's ComfyUI.
+    #[error("unable to use ComfyUI; {0}")]
+    Comfy(OutgoingError),
     /// A part that must never end did.
     #[error("stopped, because a part of the server failed; see the log")]
     Upkeep,
@@ -169,10 +173,24 @@ impl Running {
 }
 
 /// Files that belong to nothing go, and what an engine can make is made.
-fn keep_files(upkeep: &mut Upkeep, settings: &Settings, web: &Web, store: &Arc<SqliteStore>) {
+fn keep_files(
+    upkeep: &mut Upkeep,
+    settings: &Settings,
+    web: &Web,
+    store: &Arc<SqliteStore>,
+) -> Result<(), BootError> {
     upkeep.sweep_files(web.files.clone(), store.clone());
-    if settings.image_engine == ImageEngine::Embedded {
+    let painter = match &settings.image_engine {
+        ImageEngine::Embedded => Some(Painter::Embedded),
+        ImageEngine::Comfy(settings) => {
+            let comfy = Comfy::open(settings).map_err(BootError::Comfy)?;
+            Some(Painter::Comfy(Box::new(comfy)))
+        }
+        ImageEngine::None => None,
+    };
+    if let Some(painter) = painter {
         upkeep.engines(Engines {
+            painter,
             apps: web.apps.clone(),
             store: store.clone(),
             files: web.files.clone(),
@@ -180,6 +198,7 @@ fn keep_files(upkeep: &mut Upkeep, settings: &Settings, web: &Web, store: &Arc<S
             announcements: web.announcements.clone(),
         });
     }
+    Ok(())
 }
 
 fn listen(address: SocketAddr) -> Result<Listener, BootError> {
@@ -255,7 +274,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
         clock,
     )
     .following(outside::followers(&apps, &store, &hub.bells, clock));
-    keep_files(&mut upkeep, &settings, &web, &store);
+    keep_files(&mut upkeep, &settings, &web, &store)?;
     banner::print(&apps, address, web.development_secret.as_deref(), clock);
     Ok(Running {
         settings,

@@ -4,6 +4,7 @@
 //! fields mean, stands in the app file. Work that a process leaves unfinished is free again when its lease ends, and goes on behind the
 //! files that it has already.
 
+pub mod comfy;
 mod embedded;
 mod task;
 
@@ -27,6 +28,8 @@ use task::{Claimed, Task};
 const ROUND: Duration = Duration::from_secs(2);
 /// Tenants that were announced and not looked at; who comes later is found by the next round.
 const ANNOUNCED_MAX: usize = 10_000;
+/// Tasks that are worked on at once.
+const TASKS_MAX: usize = 4;
 /// What is under way at a stop has so long to notice.
 const STOP: Duration = Duration::from_secs(5);
 
@@ -67,8 +70,18 @@ pub fn makes_item(command: &Command) -> bool {
     matches!(command, Command::Item(request) if matches!(request.action, ItemAction::Create | ItemAction::Save))
 }
 
+/// What makes pictures.
+pub enum Painter {
+    /// The painter in this program.
+    Embedded,
+    /// A ComfyUI.
+    Comfy(Box<comfy::Comfy>),
+}
+
 /// All that engines need.
 pub struct Engines {
+    /// What makes pictures.
+    pub painter: Painter,
     /// Apps, with their dispatchers.
     pub apps: Arc<Apps>,
     /// To know which tenants there are.
@@ -81,9 +94,15 @@ pub struct Engines {
     pub announcements: Arc<Announcements>,
 }
 
-/// Tasks at once: painting takes a core each, and the shards need theirs.
-fn tasks_max() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).clamp(1, 4))
+impl Painter {
+    /// Tasks at once: painting takes a core each, and the shards need theirs; ComfyUI has its own queue, of which more is nothing faster.
+    fn tasks_max(&self) -> usize {
+        match self {
+            Self::Embedded => std::thread::available_parallelism()
+                .map_or(1, |cores| (cores.get() / 2).clamp(1, TASKS_MAX)),
+            Self::Comfy(_) => TASKS_MAX,
+        }
+    }
 }
 
 impl Engines {
@@ -98,7 +117,7 @@ impl Engines {
             let _ = stopped.wait_for(|stopped| *stopped).await;
             return;
         }
-        let places = Arc::new(Semaphore::new(tasks_max()));
+        let places = Arc::new(Semaphore::new(self.painter.tasks_max()));
         let mut tasks = JoinSet::new();
         let mut rounds = tokio::time::interval(ROUND);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -166,7 +185,10 @@ impl Engines {
     }
 
     async fn work(&self, mut task: Task) {
-        let made = embedded::work(&mut task, &self.files).await;
+        let made = match &self.painter {
+            Painter::Embedded => embedded::work(&mut task, &self.files).await,
+            Painter::Comfy(comfy) => comfy::work(&mut task, &self.files, comfy).await,
+        };
         if let Err(error) = made {
             task.fail(error).await;
         }

@@ -157,6 +157,37 @@ impl Task {
         self.report(fields, None).await
     }
 
+    /// The work goes on under another id of the engine's.
+    pub async fn renamed(&self, job: &str) -> Result<(), TaskError> {
+        let mut fields = Facts::new();
+        put(&mut fields, &self.work.job, job.into());
+        self.report(fields, None).await
+    }
+
+    /// How far all files that are not there yet are together, 0 to 1. Renews the lease as [`Self::progress`] does.
+    pub async fn progress_of_rest(&self, done: f32) -> Result<(), TaskError> {
+        let rest = self.brief.count.saturating_sub(self.files) as f32;
+        let mut fields = Facts::new();
+        let share = self.share_with(done.clamp(0.0, 1.0) * rest);
+        put(&mut fields, &self.work.progress, share.into());
+        self.report(fields, None).await
+    }
+
+    /// One picture from elsewhere is there: it is looked at as an upload is.
+    pub async fn attach_received(
+        &mut self,
+        files: &Files,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(), TaskError> {
+        let incoming = files.examined(name, bytes).await.map_err(refused)?;
+        let kept = files
+            .keep(&self.tenant, &self.key, self.clock.new_id(), incoming)
+            .await;
+        self.show(files, kept.map_err(TaskError::Unavailable)?)
+            .await
+    }
+
     /// One file is there.
     pub async fn attach(&mut self, files: &Files, png: Vec<u8>) -> Result<(), TaskError> {
         let name = format!("image-{}.png", self.files + 1);
@@ -208,8 +239,12 @@ impl Task {
 
     /// Of all files together, in whole hundredths; what is not attached yet is not all.
     fn share(&self, done: f32) -> u32 {
+        self.share_with(done.clamp(0.0, 1.0))
+    }
+
+    fn share_with(&self, files_more: f32) -> u32 {
         let count = self.brief.count.max(1) as f32;
-        let share = (self.files as f32 + done.clamp(0.0, 1.0)) / count * 100.0;
+        let share = (self.files as f32 + files_more) / count * 100.0;
         (share as u32).min(99)
     }
 
@@ -234,6 +269,14 @@ impl Task {
             }
             _ => TaskError::Gone(error),
         })
+    }
+}
+
+/// What is no picture that we take fails; where there is no room for it now, it is tried again.
+fn refused(error: Error) -> TaskError {
+    match error.code {
+        Code::InvalidPayload | Code::TooLarge => TaskError::Failed(error.message),
+        _ => TaskError::Unavailable(error),
     }
 }
 

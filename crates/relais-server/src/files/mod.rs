@@ -110,6 +110,11 @@ impl Files {
         self.settings.public_url.as_deref()
     }
 
+    /// Bytes of a file.
+    pub fn bytes_max(&self) -> usize {
+        usize::try_from(self.settings.bytes_max).unwrap_or(usize::MAX)
+    }
+
     /// Stores an upload for an item, which may show it once that is committed.
     pub async fn keep(
         &self,

@@ -101,6 +101,44 @@ impl Files {
         received
     }
 
+    /// Looks at a picture that we fetched ourselves, as at an upload.
+    ///
+    /// Errors: `INVALID_PAYLOAD` (no picture), `TOO_LARGE`, `STORAGE_FULL`.
+    pub async fn examined(&self, name: &str, bytes: &[u8]) -> Result<Incoming, Error> {
+        if bytes.len() as u64 > self.settings.bytes_max {
+            return Err(self.too_large());
+        }
+        let spool = self.new_spool();
+        tokio::fs::write(&spool.0, bytes)
+            .await
+            .map_err(|error| io_failed(&error))?;
+        self.looked_at(spool, name, bytes.len() as u64).await
+    }
+
+    fn new_spool(&self) -> Spool {
+        Spool(self.settings.incoming.join(Uuid::now_v7().to_string()))
+    }
+
+    async fn looked_at(&self, spool: Spool, name: &str, bytes: u64) -> Result<Incoming, Error> {
+        let (place, pixels_max) = (spool.0.clone(), self.settings.pixels_max);
+        let looked = tokio::task::spawn_blocking(move || picture::look(&place, pixels_max)).await;
+        let kind = looked.map_err(|_| invalid("it cannot be read"))??;
+        Ok(Incoming {
+            kind,
+            name: tidy_name(name, kind.extension),
+            bytes,
+            spool,
+        })
+    }
+
+    fn too_large(&self) -> Error {
+        let text = format!(
+            "unable to take the file; it is over {} bytes",
+            self.settings.bytes_max
+        );
+        Error::new(Code::TooLarge, text)
+    }
+
     async fn of_form(&self, mut form: Multipart<'_>, field: &str) -> Result<Incoming, Error> {
         loop {
             let next = self.in_time(async {
@@ -118,7 +156,7 @@ impl Files {
     }
 
     async fn spool(&self, mut part: Field<'_>) -> Result<Incoming, Error> {
-        let spool = Spool(self.settings.incoming.join(Uuid::now_v7().to_string()));
+        let spool = self.new_spool();
         let mut file = tokio::fs::File::create(&spool.0)
             .await
             .map_err(|error| io_failed(&error))?;
@@ -134,15 +172,7 @@ impl Files {
                 .map_err(|error| io_failed(&error))?;
         }
         file.flush().await.map_err(|error| io_failed(&error))?;
-        let (place, pixels_max) = (spool.0.clone(), self.settings.pixels_max);
-        let looked = tokio::task::spawn_blocking(move || picture::look(&place, pixels_max)).await;
-        let kind = looked.map_err(|_| invalid("it cannot be read"))??;
-        Ok(Incoming {
-            kind,
-            name: tidy_name(&name, kind.extension),
-            bytes,
-            spool,
-        })
+        self.looked_at(spool, &name, bytes).await
     }
 
     /// Every part has to come in time; a whole file may take longer on a slow line.
@@ -154,11 +184,7 @@ impl Files {
     fn unreadable(&self, error: multer::Error) -> Error {
         match error {
             multer::Error::FieldSizeExceeded { .. } | multer::Error::StreamSizeExceeded { .. } => {
-                let text = format!(
-                    "unable to take the file; it is over {} bytes",
-                    self.settings.bytes_max
-                );
-                Error::new(Code::TooLarge, text)
+                self.too_large()
             }
             _ => invalid("the form is broken or ended too early"),
         }

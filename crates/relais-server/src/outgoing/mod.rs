@@ -1,4 +1,4 @@
-//! Requests that the server itself makes: webhooks, pushes, key sets.
+//! Requests that the server itself makes: webhooks, pushes, key sets, engines of the operator's.
 //!
 //! Comes in: an address that a setting, an app file or a browser named. Goes out: the answer, or why there is none. Because such an address
 //! may be anybody's choice, nothing inside the operator's own network is reached by it unless the operator has named that host: names
@@ -6,6 +6,7 @@
 //! Redirects are not followed, answers and waits are limited. Nothing here retries.
 
 mod network;
+mod websocket;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 pub use network::is_public;
+pub use websocket::WebSocket;
 
 /// Until a connection is there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -111,3 +111,22 @@ async fn other_schemes_large_answers_and_redirects_are_not_followed() {
         StatusCode::FOUND
     );
 }
+
+#[tokio::test]
+async fn a_websocket_is_opened_only_where_a_request_may_go_and_only_with_who_proves_to_speak_it() {
+    let port = answering(
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: AAAA\r\n\r\n",
+    )
+    .await;
+    let url = format!("http://127.0.0.1:{port}/ws");
+    let refused = allowing(&[]).websocket(&url, 64).await.err();
+    assert!(
+        matches!(refused, Some(OutgoingError::Private)),
+        "{refused:?}"
+    );
+    let unproved = allowing(&["127.0.0.1"]).websocket(&url, 64).await.err();
+    assert!(
+        matches!(unproved, Some(OutgoingError::Unreachable(_))),
+        "{unproved:?}"
+    );
+}

@@ -5,7 +5,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{RawSettings, SettingsError};
+use super::{RawSettings, SettingsError, Source};
+use crate::engines::comfy::{ComfySettings, Workflow};
 use crate::files::{FileSettings, Place, S3};
 
 /// What makes the pictures that app files want.
@@ -13,6 +14,8 @@ use crate::files::{FileSettings, Place, S3};
 pub enum ImageEngine {
     /// The painter in this program.
     Embedded,
+    /// A ComfyUI.
+    Comfy(ComfySettings),
     /// Workers from outside, who claim tasks over HTTP.
     None,
 }
@@ -69,11 +72,38 @@ fn place(raw: &RawSettings, data: &Path) -> Result<Place, SettingsError> {
 }
 
 pub(super) fn image_engine(raw: &RawSettings) -> Result<ImageEngine, SettingsError> {
+    // Who names a ComfyUI and nothing else wants it.
+    let is_chosen = raw.values["image_engine"].source != Source::Default;
     match raw.text("image_engine").trim() {
-        "embedded" => Ok(ImageEngine::Embedded),
+        "embedded" if is_chosen || raw.optional("comfyui_url").is_none() => {
+            Ok(ImageEngine::Embedded)
+        }
+        "embedded" | "comfyui" => comfy(raw).map(ImageEngine::Comfy),
         "none" => Ok(ImageEngine::None),
-        _ => Err(raw.wrong("image_engine", "expected `embedded` or `none`")),
+        _ => Err(raw.wrong("image_engine", "expected `embedded`, `comfyui` or `none`")),
     }
+}
+
+fn comfy(raw: &RawSettings) -> Result<ComfySettings, SettingsError> {
+    let url = raw.optional("comfyui_url").ok_or_else(|| {
+        let why = "it is needed where `image_engine` is `comfyui`";
+        raw.wrong("comfyui_url", why)
+    })?;
+    check_url(raw, "comfyui_url", url)?;
+    let workflow = match raw.optional("comfyui_workflow") {
+        None => Workflow::default(),
+        Some(file) => {
+            let wrong = |why: String| raw.wrong("comfyui_workflow", format!("{file}: {why}"));
+            let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+            Workflow::read(&text).map_err(|error| wrong(error.to_string()))?
+        }
+    };
+    Ok(ComfySettings {
+        url: url.to_owned(),
+        workflow,
+        checkpoint: raw.text("comfyui_checkpoint").trim().to_owned(),
+        timeout: Duration::from_secs(raw.number("comfyui_timeout_seconds", 1..=86_400)?),
+    })
 }
 
 fn check_url(raw: &RawSettings, key: &'static str, url: &str) -> Result<(), SettingsError> {

@@ -400,6 +400,30 @@ pub const TABLE: &[Row] = &[
         "image_engine",
         &["RELAIS_IMAGE_ENGINE", "STUDIO_ENGINE"],
         "embedded",
-        "What makes pictures that an app asks for: `embedded`, or `none` for workers from outside",
+        "What makes pictures that an app asks for: `embedded`, `comfyui` (also where nothing is set and `comfyui_url` is), or `none` for workers from outside",
+    ),
+    row(
+        "comfyui_url",
+        &["RELAIS_COMFYUI_URL", "COMFYUI_URL"],
+        "",
+        "Address of a ComfyUI, such as http://127.0.0.1:8188; it may lie in a private network",
+    ),
+    row(
+        "comfyui_workflow",
+        &["RELAIS_COMFYUI_WORKFLOW", "COMFYUI_WORKFLOW"],
+        "",
+        "File with a workflow in the API format of ComfyUI, with places such as {{prompt}}; empty: one from text to image",
+    ),
+    row(
+        "comfyui_checkpoint",
+        &["RELAIS_COMFYUI_CHECKPOINT", "COMFYUI_CHECKPOINT"],
+        "v1-5-pruned-emaonly-fp16.safetensors",
+        "What {{checkpoint}} in the workflow is: a file in ComfyUI's folder of checkpoints",
+    ),
+    row(
+        "comfyui_timeout_seconds",
+        &["RELAIS_COMFYUI_TIMEOUT_SECONDS"],
+        "900",
+        "Seconds that a prompt may take in ComfyUI, its wait in the queue and while ComfyUI is away included, 1 to 86400",
     ),
 ];

@@ -151,3 +151,38 @@ fn origins_are_an_exact_list_and_a_path_is_refused() {
     assert!(origins("https://a.example.org/").is_err());
     assert!(origins("example.org").is_err());
 }
+
+#[test]
+fn whoever_names_a_comfyui_and_no_other_engine_wants_it() {
+    const URL: (&str, &str) = ("COMFYUI_URL", "http://127.0.0.1:8188");
+    let engine = |env: &[(&str, &str)]| {
+        let raw = gather(&[], env, None).expect("gathered");
+        raw.check().map(|settings| settings.image_engine)
+    };
+    assert!(matches!(engine(&[]), Ok(ImageEngine::Embedded)));
+    assert!(matches!(
+        engine(&[URL, ("STUDIO_ENGINE", "embedded")]),
+        Ok(ImageEngine::Embedded)
+    ));
+    assert!(matches!(
+        engine(&[URL, ("STUDIO_ENGINE", "none")]),
+        Ok(ImageEngine::None)
+    ));
+    for env in [&[URL][..], &[URL, ("STUDIO_ENGINE", "comfyui")]] {
+        let Ok(ImageEngine::Comfy(comfy)) = engine(env) else {
+            panic!("{env:?} chooses ComfyUI");
+        };
+        assert_eq!((comfy.url.as_str(), comfy.timeout.as_secs()), (URL.1, 900));
+    }
+    for (env, wrong) in [
+        (&[("STUDIO_ENGINE", "comfyui")][..], "comfyui_url"),
+        (&[("COMFYUI_URL", "gpu:8188")], "comfyui_url"),
+        (
+            &[URL, ("COMFYUI_WORKFLOW", "/dev/null")],
+            "comfyui_workflow",
+        ),
+    ] {
+        let error = engine(env).expect_err(wrong).to_string();
+        assert!(error.contains(wrong), "{error}");
+    }
+}
