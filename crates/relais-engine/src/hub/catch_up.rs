@@ -70,12 +70,22 @@ impl<S: Service> Shard<S> {
         }
     }
 
-    /// Applies a page. What was trimmed before it could be read, or in the middle of it, is told to everyone whom it concerns.
-    fn apply_page(self: &Rc<Self>, scope: Scope, page: &LogPage, losses: &Losses) -> Progress {
-        self.skip_trimmed(scope, page.trimmed, None, losses);
+    /// Applies a page that was asked for in the life `asked` of the log. What was trimmed before it could be read, or in the middle of it,
+    /// is told to everyone whom it concerns.
+    fn apply_page(
+        self: &Rc<Self>,
+        scope: Scope,
+        page: &LogPage,
+        asked: Option<u32>,
+        losses: &Losses,
+    ) -> Progress {
+        // The log may have begun another life since, in which nothing of this was trimmed.
+        if let Some(epoch) = asked {
+            self.skip_trimmed(scope, page.trimmed, epoch, losses);
+        }
         for delivery in &page.deliveries {
             if let Some(position) = delivery.position() {
-                self.skip_trimmed(scope, position.position - 1, Some(position.epoch), losses);
+                self.skip_trimmed(scope, position.position - 1, position.epoch, losses);
             }
             let mut scopes = self.hub.borrow_mut();
             let Some(hub) = scopes.get_mut(&scope) else {
@@ -111,23 +121,17 @@ impl<S: Service> Shard<S> {
         }
     }
 
-    /// Takes everything up to `trimmed` as applied, if it is of the log's present life.
-    fn skip_trimmed(
-        self: &Rc<Self>,
-        scope: Scope,
-        trimmed: u64,
-        epoch: Option<u32>,
-        losses: &Losses,
-    ) {
+    /// Takes everything up to `trimmed` as applied, if `epoch` is the log's present life.
+    fn skip_trimmed(self: &Rc<Self>, scope: Scope, trimmed: u64, epoch: u32, losses: &Losses) {
         let mut members: Vec<Rc<Session<S>>> = Vec::new();
         let from = {
             let mut scopes = self.hub.borrow_mut();
             let Some(hub) = scopes.get_mut(&scope) else {
                 return;
             };
-            let Some(applied) = hub.applied().filter(|applied| {
-                applied.position < trimmed && epoch.is_none_or(|epoch| epoch == applied.epoch)
-            }) else {
+            let is_behind =
+                |applied: &Position| applied.position < trimmed && applied.epoch == epoch;
+            let Some(applied) = hub.applied().filter(is_behind) else {
                 return;
             };
             members.extend(hub.members.all().cloned());
@@ -188,17 +192,23 @@ impl<S: Service> Shard<S> {
     }
 }
 
-async fn apply<S: Service>(shard: &Rc<Shard<S>>, scope: Scope, page: &LogPage) -> Progress {
+async fn apply<S: Service>(
+    shard: &Rc<Shard<S>>,
+    scope: Scope,
+    page: &LogPage,
+    asked: Option<u32>,
+) -> Progress {
     let losses = shard.losses(scope, page).await;
-    shard.apply_page(scope, page, &losses)
+    shard.apply_page(scope, page, asked, &losses)
 }
 
 async fn catch_up<S: Service>(shard: Rc<Shard<S>>, scope: Scope) {
     let mut pause = RETRY_MIN;
     loop {
-        let after = shard.applied(scope);
+        let applied = shard.hub.borrow().get(&scope).and_then(ScopeHub::applied);
+        let (after, epoch) = applied.map_or((0, None), |at| (at.position, Some(at.epoch)));
         match shard.log.read(scope, after, PAGE_RECORDS).await {
-            Ok(page) => match apply(&shard, scope, &page).await {
+            Ok(page) => match apply(&shard, scope, &page, epoch).await {
                 Progress::CaughtUp | Progress::Over => return,
                 Progress::More => {
                     pause = RETRY_MIN;
