@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use relais_core::capability::item::FILES_MAX;
 use relais_core::command::{
     Actor, Command, Invocation, ItemAction, ItemRequest, Origin, Permission,
 };
@@ -345,7 +346,7 @@ impl Brief {
             negative_prompt: text(&work.negative_prompt),
             width: number(&work.width, 512),
             height: number(&work.height, 512),
-            count: number(&work.count, 1),
+            count: number(&work.count, 1).min(FILES_MAX as u32),
             seed: seed.unwrap_or_else(|| seed_of(id.as_str())),
         };
         (brief, seed.is_some())

@@ -63,7 +63,7 @@ pub struct Files {
     links: Arc<Links>,
     settings: FileSettings,
     uploads: Semaphore,
-    thumbnails: Semaphore,
+    thumbnails: Arc<Semaphore>,
 }
 
 impl Files {
@@ -96,7 +96,7 @@ impl Files {
             )),
             settings: settings.clone(),
             uploads: Semaphore::new(UPLOADS_MAX),
-            thumbnails: Semaphore::new(THUMBNAILS_AT_ONCE_MAX),
+            thumbnails: Arc::new(Semaphore::new(THUMBNAILS_AT_ONCE_MAX)),
         })
     }
 
@@ -203,7 +203,8 @@ impl Files {
             return Ok(Some(bytes));
         }
         let closed = |_| Error::new(Code::Unavailable, "the server stops");
-        let permit = self.thumbnails.acquire().await.map_err(closed)?;
+        let permit = self.thumbnails.clone().acquire_owned().await;
+        let permit = permit.map_err(closed)?;
         // Who waited may find it made.
         if let Some(bytes) = self.storage.whole(&small).await? {
             return Ok(Some(bytes));
@@ -211,8 +212,13 @@ impl Files {
         let Some(bytes) = self.storage.whole(&whole).await? else {
             return Ok(None);
         };
-        let made = tokio::task::spawn_blocking(move || picture::smaller(&bytes, side)).await;
-        drop(permit);
+        // Whoever hangs up does not make room for another one: the work goes on without them.
+        let make = move || {
+            let made = picture::smaller(&bytes, side);
+            drop(permit);
+            made
+        };
+        let made = tokio::task::spawn_blocking(make).await;
         let Ok(Some(made)) = made else {
             return Ok(None);
         };

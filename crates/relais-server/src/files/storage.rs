@@ -208,13 +208,14 @@ impl Storage {
         let Some(folder) = &self.folder else {
             return;
         };
-        let mut folders = vec![folder.clone()];
+        // Only what this server has made: the operator's folder may hold other things.
+        let mut folders = vec![folder.join("files"), folder.join("thumbnails")];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 let Ok(meta) = entry.metadata() else { continue };
                 if meta.is_dir() {
                     folders.push(entry.path());
-                } else if entry.file_name().to_string_lossy().contains('#')
+                } else if is_unfinished(&entry.file_name().to_string_lossy())
                     && meta.modified().is_ok_and(|modified| modified < since)
                 {
                     // Whoever cannot remove it now tries again at the next start.
@@ -223,6 +224,14 @@ impl Storage {
             }
         }
     }
+}
+
+/// Whether a file in a folder is one that was being written: its name, and behind a `#` the number of the try.
+fn is_unfinished(name: &str) -> bool {
+    let tried = name.rsplit_once('#').map(|(_, number)| number);
+    tried.is_some_and(|number| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 /// A client of the bucket. Nothing is asked yet.

@@ -114,7 +114,9 @@ impl Outgoing {
             Ok(address) => !is_public(address),
             Err(_) => host == "localhost" || host.ends_with(".localhost"),
         };
-        match private && !named {
+        // A host that is open on some ports only: the resolver, which knows none, must not open the others.
+        let other_port = !named && is_allowed(&self.allowed, &host, None);
+        match (private || other_port) && !named {
             true => Err(OutgoingError::Private),
             false => Ok(url),
         }
@@ -176,7 +178,7 @@ struct Guard {
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        // The port is not known here: `check` has looked at it where the operator gave one.
+        // The port is not known here: `check` has refused those that the operator did not name.
         let open = is_allowed(&self.allowed, &name.as_str().to_lowercase(), None);
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;

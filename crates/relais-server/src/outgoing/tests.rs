@@ -72,6 +72,13 @@ async fn a_name_that_resolves_inwards_is_refused() {
             "{name}: {refused:?}"
         );
     }
+    let other_port = allowing(&["idp.example.org:8443"]).check("http://idp.example.org:9200/");
+    assert!(
+        matches!(other_port, Err(OutgoingError::Private)),
+        "{other_port:?}"
+    );
+    let open = allowing(&["idp.example.org:8443"]).check("https://idp.example.org:8443/keys");
+    assert!(open.is_ok(), "{open:?}");
     let resolved = Guard {
         allowed: Arc::from([]),
     }

@@ -83,7 +83,7 @@ impl TokenKeys {
         self.secret.is_some() || self.public_key.is_some() || self.jwks_url.is_some()
     }
 
-    /// Secrets that nobody can guess, an issuer where strangers' keys might be served, and so on: what is needed beyond loopback.
+    /// Secrets that nobody can guess, and key sets that nobody can change on their way: what is needed beyond loopback.
     pub(super) fn check(&self, of: &str) -> Result<(), SettingsError> {
         let unsafe_start = |text: String| Err(SettingsError::Unsafe(text));
         if let Some(secret) = &self.secret
