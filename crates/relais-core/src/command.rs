@@ -278,6 +278,25 @@ pub struct ItemRequest {
     pub may: Permission,
 }
 
+impl ItemRequest {
+    /// An action that asks for nothing yet, of anybody.
+    pub fn new(action: ItemAction, shelf: Shelf) -> Self {
+        Self {
+            action,
+            shelf,
+            id: None,
+            fields: Facts::new(),
+            status: None,
+            assignee: None,
+            owner: None,
+            reason: None,
+            key: None,
+            file: None,
+            may: Permission::default(),
+        }
+    }
+}
+
 /// Which items to list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ItemListing {

@@ -3,6 +3,7 @@
 //! Comes in: what the store keeps and what the team's backend decides. Goes out: whether somebody is held back. In memory for each tenant
 //! in use, because every command asks. Who may impose one is [`capability::moderation`](crate::capability::moderation)'s.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -51,14 +52,16 @@ pub struct Restriction {
     pub until: Option<Timestamp>,
 }
 
-/// All that is held against anybody of one tenant; one for each pair of `against` and `hold`, the latest.
+/// All that is held against anybody of one tenant; one for each pair of `against` and `hold`, the latest. Every command asks, so it is
+/// looked up, however many there are.
 #[derive(Clone, Debug, Default)]
-pub struct Restrictions(Vec<Restriction>);
+pub struct Restrictions(HashMap<(Against, Hold), Restriction>);
 
 impl Restrictions {
-    /// As they were stored.
-    pub fn new(stored: Vec<Restriction>) -> Self {
-        Self(stored)
+    /// As they were stored, without what is over.
+    pub fn new(stored: Vec<Restriction>, now: Timestamp) -> Self {
+        let lasting = stored.into_iter().filter(|one| one.lasts(now));
+        Self(lasting.map(|one| (one.key(), one)).collect())
     }
 
     /// Nobody is held back, which is nearly always so.
@@ -68,14 +71,14 @@ impl Restrictions {
 
     /// Imposes one, in the place of an earlier one.
     pub fn impose(&mut self, restriction: Restriction) {
-        self.lift(&restriction.against, restriction.hold);
-        self.0.push(restriction);
+        let now = restriction.at;
+        self.0.retain(|_, other| other.lasts(now));
+        self.0.insert(restriction.key(), restriction);
     }
 
     /// Lifts one.
     pub fn lift(&mut self, against: &Against, hold: Hold) {
-        self.0
-            .retain(|other| other.against != *against || other.hold != hold);
+        self.0.remove(&(against.clone(), hold));
     }
 
     /// Refuses a token that was revoked.
@@ -108,18 +111,28 @@ impl Restrictions {
         })
     }
 
-    fn holding<'r>(
-        &'r self,
+    fn holding(
+        &self,
         hold: Hold,
-        identity: &'r Identity,
+        identity: &Identity,
         now: Timestamp,
-    ) -> impl Iterator<Item = &'r Restriction> {
-        self.0.iter().filter(move |one| {
-            let is_theirs = match &one.against {
-                Against::User(user) => *user == identity.person.id,
-                Against::Token(id) => identity.token_id.as_ref() == Some(id),
-            };
-            is_theirs && one.hold == hold && one.until.is_none_or(|until| now < until)
-        })
+    ) -> impl Iterator<Item = &Restriction> {
+        // Without a restriction there is nothing to make keys for.
+        let is_any = !self.is_empty();
+        let user = is_any.then(|| Against::User(identity.person.id.clone()));
+        let token = identity.token_id.clone().filter(|_| is_any);
+        let theirs = user.into_iter().chain(token.map(Against::Token));
+        let found = theirs.filter_map(move |against| self.0.get(&(against, hold)));
+        found.filter(move |one| one.lasts(now))
+    }
+}
+
+impl Restriction {
+    fn key(&self) -> (Against, Hold) {
+        (self.against.clone(), self.hold)
+    }
+
+    fn lasts(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
     }
 }

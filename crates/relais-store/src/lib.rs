@@ -14,8 +14,9 @@ pub mod verdict;
 use std::sync::Arc;
 
 use relais_core::event::Record;
-use relais_core::ids::{Epoch, Position};
-use relais_core::ports::{CommitError, Committed, LogPage, StoreError};
+use relais_core::ids::{Epoch, Position, Timestamp};
+use relais_core::outside::OutsideChange;
+use relais_core::ports::{Change, CommitError, Committed, LogPage, StoreError, Transaction};
 
 /// Where the epoch of a tenant's log comes from when the tenant is first used. It should be random, so that the
 /// log of a restored or emptied store is not taken for the one that was lost.
@@ -32,6 +33,15 @@ const LOG_PAGE_BYTES_MAX: usize = 4 << 20;
 /// Messages or notifications of a page: 1 to 100.
 fn page_limit(limit: u32) -> usize {
     limit.clamp(1, 100) as usize
+}
+
+/// What followers of the log have done, as one transaction.
+fn outside(at: Timestamp, changes: Vec<OutsideChange>) -> Transaction {
+    Transaction {
+        at,
+        changes: changes.into_iter().map(Change::Outside).collect(),
+        ..Transaction::default()
+    }
 }
 
 /// The outcome of a transaction that nothing can conflict with.

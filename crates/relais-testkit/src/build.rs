@@ -271,3 +271,19 @@ pub fn item(of: &str, name: &str) -> Item {
         version: 1,
     }
 }
+
+/// Makes somebody a member.
+pub fn add(place: &RoomKey, who: &UserId) -> Change {
+    Change::AddMember {
+        room: place.clone(),
+        user: who.clone(),
+    }
+}
+
+/// Ends a membership.
+pub fn remove(place: &RoomKey, who: &UserId) -> Change {
+    Change::RemoveMember {
+        room: place.clone(),
+        user: who.clone(),
+    }
+}

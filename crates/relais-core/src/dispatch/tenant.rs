@@ -129,7 +129,7 @@ impl Dispatcher {
             connections: AtomicU64::new(0),
             messages: Mutex::default(),
             directory: RwLock::default(),
-            restrictions: RwLock::new(Restrictions::new(restrictions)),
+            restrictions: RwLock::new(Restrictions::new(restrictions, now.wall)),
             claims: Claims::default(),
             used_at: AtomicU64::new(now.monotonic.0),
         });

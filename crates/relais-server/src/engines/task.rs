@@ -6,9 +6,7 @@
 use std::sync::Arc;
 
 use relais_core::capability::item::FILES_MAX;
-use relais_core::command::{
-    Actor, Command, Invocation, ItemAction, ItemRequest, Origin, Permission,
-};
+use relais_core::command::{Actor, Command, Invocation, ItemAction, ItemRequest, Origin};
 use relais_core::dispatch::Dispatcher;
 use relais_core::error::{Code, Error};
 use relais_core::event::{Facts, FileInfo};
@@ -86,7 +84,7 @@ impl Task {
             kind: kind.kind.clone(),
             room: None,
         };
-        let mut request = request(ItemAction::Claim, shelf.clone());
+        let mut request = ItemRequest::new(ItemAction::Claim, shelf.clone());
         request.status = work.claimed.clone();
         let dispatcher = served.dispatcher.clone();
         match dispatch(&dispatcher, tenant, clock, request).await {
@@ -258,7 +256,7 @@ impl Task {
     fn request(&self, action: ItemAction) -> ItemRequest {
         ItemRequest {
             id: Some(self.key.id.clone()),
-            ..request(action, self.key.shelf.clone())
+            ..ItemRequest::new(action, self.key.shelf.clone())
         }
     }
 
@@ -299,22 +297,6 @@ async fn dispatch(
     let dispatcher = dispatcher.clone();
     let done = tokio::spawn(async move { dispatcher.dispatch(invocation).await }).await;
     done.unwrap_or_else(|_| Err(Error::new(Code::Internal, "the command failed")))
-}
-
-fn request(action: ItemAction, shelf: Shelf) -> ItemRequest {
-    ItemRequest {
-        action,
-        shelf,
-        id: None,
-        fields: Facts::new(),
-        status: None,
-        assignee: None,
-        owner: None,
-        reason: None,
-        key: None,
-        file: None,
-        may: Permission::default(),
-    }
 }
 
 fn put(fields: &mut Facts, name: &Option<Arc<str>>, value: Value) {

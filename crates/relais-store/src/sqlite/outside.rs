@@ -7,7 +7,7 @@ use relais_core::ids::{Id, Position, TenantKey, Timestamp, UserId};
 use relais_core::outside::{
     DEAD_MAX, Errand, OutsideChange, SUBSCRIPTIONS_MAX, Subscription, Waiting, Which,
 };
-use relais_core::ports::{Change, Outside, StoreError, TenantStore as _, Transaction};
+use relais_core::ports::{Outside, StoreError, TenantStore as _};
 use rusqlite::{Connection, Params, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -203,11 +203,7 @@ impl Outside for SqliteStore {
         at: Timestamp,
         changes: Vec<OutsideChange>,
     ) -> Result<(), StoreError> {
-        let transaction = Transaction {
-            at,
-            changes: changes.into_iter().map(Change::Outside).collect(),
-            ..Transaction::default()
-        };
+        let transaction = crate::outside(at, changes);
         crate::settled(self.handle(tenant).await?.commit(transaction).await)
     }
 

@@ -13,17 +13,9 @@ use crate::ids::{ItemId, Shelf};
 impl Reading<'_, '_> {
     pub(super) fn item(&self, action: ItemAction) -> Result<ItemRequest, Error> {
         let mut request = ItemRequest {
-            action,
-            shelf: self.shelf(None)?,
             id: self.user(0)?.map(ItemId),
-            fields: Map::new(),
-            status: None,
-            assignee: None,
-            owner: None,
-            reason: None,
-            key: None,
-            file: None,
             may: self.permission(),
+            ..ItemRequest::new(action, self.shelf(None)?)
         };
         // A file comes by itself: it takes nothing else.
         if action == ItemAction::Attach {

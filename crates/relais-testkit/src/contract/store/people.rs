@@ -8,26 +8,14 @@ use relais_core::ports::{
 };
 
 use super::{Bench, StoreHarness};
-use crate::build::{change, chat, info, message, numbered_user, person, room, send, tenant, user};
+use crate::build::{
+    add, change, chat, info, message, numbered_user, person, remove, room, send, tenant, user,
+};
 
 fn remember(who: &UserId, claims: &[RoomKey]) -> Change {
     Change::Remember {
         person: person(who),
         claims: claims.to_vec(),
-    }
-}
-
-fn add(place: &RoomKey, who: &UserId) -> Change {
-    Change::AddMember {
-        room: place.clone(),
-        user: who.clone(),
-    }
-}
-
-fn remove(place: &RoomKey, who: &UserId) -> Change {
-    Change::RemoveMember {
-        room: place.clone(),
-        user: who.clone(),
     }
 }
 

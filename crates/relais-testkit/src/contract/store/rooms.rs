@@ -5,21 +5,7 @@ use relais_core::ids::{Position, RoomKey, Timestamp, UserId};
 use relais_core::ports::{Change, Interval, Member, Membership, Transaction};
 
 use super::{Bench, StoreHarness};
-use crate::build::{append, change, numbered_user, record, room, session, user};
-
-fn add(place: &RoomKey, who: &UserId) -> Change {
-    Change::AddMember {
-        room: place.clone(),
-        user: who.clone(),
-    }
-}
-
-fn remove(place: &RoomKey, who: &UserId) -> Change {
-    Change::RemoveMember {
-        room: place.clone(),
-        user: who.clone(),
-    }
-}
+use crate::build::{add, append, change, numbered_user, record, remove, room, session, user};
 
 fn join(who: &str, place: &str) -> Change {
     Change::JoinSession {

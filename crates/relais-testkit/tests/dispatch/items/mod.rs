@@ -71,22 +71,11 @@ pub fn kinds() -> HashMap<Arc<str>, ItemKind> {
 }
 
 pub fn request(action: ItemAction, kind: &str) -> ItemRequest {
-    ItemRequest {
-        action,
-        shelf: Shelf {
-            kind: kind.into(),
-            room: None,
-        },
-        id: None,
-        fields: Facts::new(),
-        status: None,
-        assignee: None,
-        owner: None,
-        reason: None,
-        key: None,
-        file: None,
-        may: Permission::default(),
-    }
+    let shelf = Shelf {
+        kind: kind.into(),
+        room: None,
+    };
+    ItemRequest::new(action, shelf)
 }
 
 pub fn command(request: ItemRequest) -> Command {
