@@ -128,7 +128,8 @@ async function runGroup(group, env) {
   }
   if (group.python && existsSync(path.join(HERE, group.name, 'python'))) {
     const found = ['-m', 'unittest', 'discover', '-v', '-s', path.join(group.name, 'python'), '-p', 'test_*.py'];
-    code = (await run(python(), found, { ...env, PYTHONDONTWRITEBYTECODE: '1' })) || code;
+    const shared = path.join(HERE, 'lib', 'python');
+    code = (await run(python(), found, { ...env, PYTHONPATH: shared, PYTHONDONTWRITEBYTECODE: '1' })) || code;
   }
   return code;
 }

@@ -1,12 +1,9 @@
 """A school over `websockets`, as a team that comes from Django Channels would test it: its addresses, frames and tokens.
 
-In: the binary (RELAIS_BIN); the server is started and ended here. Nothing but `websockets` and the standard library.
+In: the binary (RELAIS_BIN), `lib/python` in PYTHONPATH; the server is started and ended here. What connects is `websockets`.
 """
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import os
 import secrets
@@ -19,13 +16,9 @@ import unittest
 import urllib.request
 
 import websockets
+from stock import token
 
 DEADLINE_S = 10
-
-
-def part(value):
-    text = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
 def free_port():
@@ -76,9 +69,7 @@ class Server:
         shutil.rmtree(self.data, ignore_errors=True)
 
     def token(self, **claims):
-        signed = f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part({'exp': int(time.time()) + 600, **claims})}"
-        seal = hmac.new(self.key.encode(), signed.encode(), hashlib.sha256).digest()
-        return f"{signed}.{part(seal)}"
+        return token(secret=self.key, **claims)
 
     def http(self, method, path, token, body=None):
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)

@@ -1,6 +1,6 @@
 """Stock python-socketio, synchronous and asyncio, over each way of transport, against the protocol-level server.
 
-In: RELAIS_ENGINE_URL. Nothing of the library is changed; what it hands to its handlers is what is asserted.
+In: RELAIS_ENGINE_URL; `lib/python` in PYTHONPATH. Nothing of the library is changed; what it hands to its handlers is what is asserted.
 """
 
 import asyncio
@@ -9,17 +9,12 @@ import queue
 import unittest
 
 import socketio
+from stock import DEADLINE, WAYS
 
 URL = os.environ.get("RELAIS_ENGINE_URL", "http://localhost:3000")
-DEADLINE = 5
 MAX_PAYLOAD = 1_000_000
 # A polling payload of more than 16 packets ends this client's connection, and the reference sends such payloads.
 BURST = 12
-WAYS = {
-    "polling only": ["polling"],
-    "WebSocket only": ["websocket"],
-    "polling, then upgrade": ["polling", "websocket"],
-}
 
 
 def sync_client():

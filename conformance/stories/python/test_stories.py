@@ -1,69 +1,20 @@
 """Stock python-socketio in `stories`: greeted, notified, followed, typed to; acks and events are one object, ids stay numbers.
 
-In: RELAIS_URL, RELAIS_JWT_SECRET, RELAIS_API_KEY.
+In: RELAIS_URL, RELAIS_JWT_SECRET, RELAIS_API_KEY; `lib/python` in PYTHONPATH.
 """
 
-import asyncio
-import base64
-import hashlib
-import hmac
-import json
-import os
 import random
-import time
 import unittest
 
 import aiohttp
-import socketio
-
-URL = os.environ.get("RELAIS_URL", "http://127.0.0.1:3001")
-SECRET = os.environ.get("RELAIS_JWT_SECRET", "")
-KEY = os.environ.get("RELAIS_API_KEY", "")
-DEADLINE = 5
-WAYS = {
-    "polling only": ["polling"],
-    "WebSocket only": ["websocket"],
-    "polling, then upgrade": ["polling", "websocket"],
-}
+from stock import KEY, URL, WAYS, Person
 
 
-def encode(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
-
-
-def token(**claims):
-    header = encode(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
-    body = encode(json.dumps({"exp": int(time.time()) + 3600, **claims}).encode())
-    text = header + b"." + body
-    return (text + b"." + encode(hmac.new(SECRET.encode(), text, hashlib.sha256).digest())).decode()
-
-
-class Reader:
-    """One asyncio client, with its events in a queue as `(name, arguments)`."""
+class Reader(Person):
+    greetings = ("users:online",)
 
     def __init__(self, name, **claims):
-        self.id = random.randrange(2**41, 2**52)
-        self.token = token(sub=self.id, name=name, **claims)
-        self.client = socketio.AsyncClient(reconnection_delay=0.05, reconnection_delay_max=0.2)
-        self.inbox = asyncio.Queue()
-        self.client.on("*", lambda event, *args: self.inbox.put_nowait((event, args)))
-
-    async def connect(self, transports):
-        await self.client.connect(URL, auth={"token": self.token}, transports=transports, wait_timeout=DEADLINE)
-        self.hello = await self.next("connected")
-        self.online = await self.next("users:online")
-        return self
-
-    async def next(self, name):
-        """The one argument of the next event of that name."""
-        while True:
-            event, args = await asyncio.wait_for(self.inbox.get(), DEADLINE)
-            if event == name:
-                assert len(args) == 1, (event, args)
-                return args[0]
-
-    async def ask(self, event, data=None):
-        return await self.client.call(event, data, timeout=DEADLINE)
+        super().__init__(random.randrange(2**41, 2**52), name=name, **claims)
 
 
 class Stories(unittest.IsolatedAsyncioTestCase):
@@ -77,7 +28,7 @@ class Stories(unittest.IsolatedAsyncioTestCase):
             with self.subTest(way=way):
                 author, reader = await self.both(transports)
                 self.assertEqual(author.hello["userId"], author.id)
-                self.assertIn(author.id, reader.online)
+                self.assertIn(author.id, reader.greeted["users:online"])
                 self.assertEqual(await reader.ask("follow", {"authorId": author.id}), {"success": True})
                 told = await author.next("notification:received")
                 self.assertEqual((told["type"], told["data"]), ("follower", {"userId": reader.id}))
