@@ -75,14 +75,16 @@ test('an edit tells only those whom the message did not name before', async (t) 
 test('who was away is told by the replay, and is known after kill -9 without having come again', async (t) => {
   const school = new School(t, server);
   const zoe = await school.arrive('zoe');
-  // She is remembered within the second; a message shows when.
   const ms = await school.attend('martin', 'teacher');
   await zoe.cut();
   await school.say(ms, `@${zoe.id} while away`);
   const back = await school.back(zoe);
   assert.equal(back.hello.resumed, true);
   assert.equal((await back.next('mention')).excerpt, `@${zoe.id} while away`);
-  await new Promise((resolve) => setTimeout(resolve, 2500));
+  await eventually('she is remembered', async () => {
+    const kept = await school.httpOk(200, 'GET', `/v1/users/${zoe.id}/data`, { key: true });
+    return kept.some(({ type }) => type === 'person');
+  });
   await server.program.kill();
   await Promise.all([ms.end(), back.end()]);
   await server.program.start();

@@ -3,6 +3,7 @@
 //! In: a test and a server whose root app is `classroom`. Out: people who are connected, closed at the end of their test.
 
 import assert from 'node:assert/strict';
+import { called } from '../lib/witness.mjs';
 import { House, unique } from '../plain/house.mjs';
 
 export { unique };
@@ -40,13 +41,16 @@ export class School extends House {
     return message;
   }
 
-  /** An HTTP request: by somebody's token, or by the key. */
+  /** An HTTP request: by somebody's token, or by the key. `body` is read as JSON, or as a list of its lines. */
   async http(method, path, { as, body, key } = {}) {
     const bearer = key ? this.server.secrets.API_KEY : as && (as.token ?? this.token(as));
     const headers = { ...(bearer && { authorization: `Bearer ${bearer}` }), ...(body && { 'content-type': 'application/json' }) };
     const answer = await fetch(`${this.server.url}${path}`, { method, headers, body: body && JSON.stringify(body) });
     const text = await answer.text();
-    return { status: answer.status, body: text ? JSON.parse(text) : undefined };
+    if (/ndjson/.test(answer.headers.get('content-type'))) return { status: answer.status, body: text.split('\n').filter(Boolean).map((line) => JSON.parse(line)) };
+    const response = { status: answer.status, body: text ? JSON.parse(text) : undefined };
+    called(method, path, response);
+    return response;
   }
 
   async httpOk(status, ...request) {

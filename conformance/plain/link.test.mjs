@@ -3,8 +3,8 @@
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { relais } from '../lib/servers.mjs';
-import { eventually } from '../lib/wait.mjs';
-import { OP, Wire, frame } from '../lib/wire.mjs';
+import { eventually, pause } from '../lib/wait.mjs';
+import { OP, Wire, frame, handshake } from '../lib/wire.mjs';
 import { House, unique } from './house.mjs';
 
 const HEARTBEAT = { PING_INTERVAL: '400', PING_TIMEOUT: '600' };
@@ -45,7 +45,7 @@ test('whoever sends frames is not silent, even without pongs', async (t) => {
   const wire = await bare(t);
   for (let n = 0; n < 15; n += 1) {
     wire.text('{"type":"ping"}');
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await pause(200);
   }
   wire.text('{"type":"ping","id":"last"}');
   const ack = await wire.frames.next('the last ack', ({ text }) => text.includes('"id":"last"'));
@@ -79,7 +79,7 @@ test('frames in pieces, several in one write and one in several, are what they a
   const whole = Buffer.concat([frame(OP.text, '{"type":"ping","id":1}'), frame(OP.text, '{"type":', { fin: false }), frame(OP.ping, 'between'), frame(OP.continuation, '"ping","id":2}')]);
   for (let at = 0; at < whole.length; at += 7) {
     wire.send(whole.subarray(at, at + 7));
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    await pause(2);
   }
   for (const id of [1, 2]) await wire.frames.next(`ack ${id}`, ({ text }) => text.endsWith(`"id":${id}}`));
   await wire.frames.next('the pong', ({ opcode, text }) => opcode === OP.pong && text === 'between');
@@ -90,10 +90,9 @@ test('a head that comes in pieces is let in as well, with what follows it', asyn
   const { pathname, search, host } = new URL(house.address('/ws/chat/', { token: house.token({ sub: unique('slow') }) }));
   const wire = await Wire.request(server.url, []);
   t.after(() => wire.tcp.destroy());
-  const { handshake } = await import('../lib/wire.mjs');
   const head = Buffer.from(`${handshake(pathname + search, host).join('\r\n')}\r\n\r\n`);
   wire.tcp.write(head.subarray(0, 20));
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await pause(50);
   wire.send(head.subarray(20), frame(OP.text, '{"type":"ping","id":"early"}'));
   const first = await wire.next();
   assert.equal(JSON.parse(first.text).type, 'connected');
