@@ -59,6 +59,7 @@ test('a room that is left is silent, and who is not a member may not come in', a
   await leo.refusal('NOT_IN_ROOM', 'send_message', { roomId, content: 'x' });
   await leo.refusal('NOT_IN_ROOM', 'mark_read', { roomId, seq: 1 });
   await leo.refusal('NOT_IN_ROOM', 'typing_start', { roomId });
+  await leo.refusal('NOT_IN_ROOM', 'typing_stop', { roomId });
   await school.say(ms, 'without Léo');
   assert.deepEqual(await heard(leo, 'message'), []);
   const eve = await school.arrive('eve', 'teacher', []);

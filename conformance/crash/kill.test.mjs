@@ -3,6 +3,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
+import { http, token, unique } from '../lib/bam.mjs';
 import { Load } from '../lib/load.mjs';
 import { relais } from '../lib/servers.mjs';
 import { freePort } from '../lib/process.mjs';
@@ -72,7 +73,6 @@ test(`${KILLS} kills under load: nothing acknowledged is lost, nothing comes twi
 test('a restart loses no membership, no removal, no tempId and no private message', { timeout: 60000 }, async (t) => {
   const server = await relais(BIN, { WS_PORT: String(await freePort()) });
   t.after(() => server.remove());
-  const { http, token, unique } = await import('../lib/bam.mjs');
   const url = server.url;
   const key = server.secrets.API_KEY;
   const bam = unique('bam');
@@ -93,4 +93,43 @@ test('a restart loses no membership, no removal, no tempId and no private messag
   const page = await http('GET', `/bams/${bam}/messages`, { url, token: people.dora.token });
   assert.deepEqual(page.body.messages.map((message) => message.seq), [1]);
   assert.equal((await post(people.dora, { text: 'third' })).body.seq, 3);
+});
+
+test('kills in the middle of HTTP requests: what is sent again under its tempId is one message, and what was answered is there', { timeout: 60000 }, async (t) => {
+  const server = await relais(BIN, { WS_PORT: String(await freePort()) });
+  t.after(() => server.remove());
+  const { url } = server;
+  const bam = unique('bam');
+  const bearer = token({ sub: unique('alice'), name: 'Alice', bams: [bam] }, server.secrets.JWT_SECRET);
+  const acked = new Map();
+  let isBusy = true;
+  let cut = 0;
+  const sender = async (name) => {
+    for (let n = 0; isBusy; n += 1) {
+      const body = { text: `${name}-${n}`, tempId: `${name}-${n}` };
+      // Until it is answered, as a client with a temporary id does.
+      for (let answer; !answer; ) {
+        answer = await http('POST', `/bams/${bam}/messages`, { url, token: bearer, body }).catch(() => (cut += 1) && pause(10));
+        if (answer) assert.equal(answer.status, 201, JSON.stringify(answer.body));
+        if (answer) acked.set(body.tempId, answer.body);
+      }
+    }
+  };
+  const senders = Array.from({ length: 6 }, (_, n) => sender(`sender-${n}`));
+  for (let kill = 0; kill < 3; kill += 1) {
+    await pause(150 + randomInt(300));
+    await server.program.kill();
+    await server.program.start();
+  }
+  await pause(150);
+  isBusy = false;
+  await Promise.all(senders);
+  const stored = [];
+  for (let page; !page || page.hasMore; stored.push(...page.messages)) {
+    page = (await http('GET', `/bams/${bam}/messages?limit=100&after=${stored.at(-1)?.seq ?? 0}`, { url, token: bearer })).body;
+  }
+  t.diagnostic(`${acked.size} messages, ${cut} requests cut off or refused a connection`);
+  assert.ok(cut > 0);
+  assert.deepEqual(stored.map(({ seq }) => seq), stored.map((_, n) => n + 1));
+  assert.deepEqual(new Map(stored.map((message) => [message.tempId, message])), acked);
 });

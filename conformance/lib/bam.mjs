@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { ask as stockAsk, connected, start } from './stock.mjs';
 import { sign } from './token.mjs';
 import { pause } from './wait.mjs';
+import { called, witnessOf } from './witness.mjs';
 
 export const URL_OF_BAM = (process.env.RELAIS_URL ?? 'http://127.0.0.1:3001').replace(/\/$/, '');
 export const SECRET = process.env.RELAIS_JWT_SECRET ?? '';
@@ -41,6 +42,8 @@ export class Member {
     const client = start(url, { transports: ['websocket'], auth: { token: person.token, ...auth }, ...more });
     this.socket = client.socket;
     this.inbox = client.inbox;
+    this.witness = witnessOf(url);
+    if (this.witness) this.socket.onAny((name, data) => this.witness.heardOf(name, data));
   }
 
   /** Waits until it is connected and has been told who it is. */
@@ -71,6 +74,7 @@ export class Member {
   async ask(name, ...args) {
     const answer = await stockAsk(this.socket, name, ...args);
     assert.equal(answer.length, 1, `the ack of ${name} is one object`);
+    this.witness?.answered(name, answer[0]);
     return answer[0];
   }
 
@@ -177,6 +181,7 @@ Member.prototype.settledIn = async function settledIn(bamId, members) {
 export async function http(method, path, options = {}) {
   for (;;) {
     const response = await httpOnce(method, path, options);
+    called(method, path, response);
     if (response.status !== 429 || options.once) return response;
     await pause(response.body.retryAfterMs);
   }

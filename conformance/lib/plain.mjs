@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import WebSocket from 'ws';
 import { Inbox, within } from './wait.mjs';
+import { witnessOf } from './witness.mjs';
 
 const ISO_MS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -12,6 +13,7 @@ export class Plain {
   constructor(address, name = 'client', options = {}) {
     this.name = name;
     this.inbox = new Inbox(name);
+    this.witness = witnessOf(address);
     this.pings = 0;
     this.ids = 0;
     this.socket = new WebSocket(address.replace(/^http/, 'ws'), { perMessageDeflate: false, ...options });
@@ -30,6 +32,7 @@ export class Plain {
     assert.equal(typeof frame.type, 'string');
     assert.ok('data' in frame);
     for (const key of Object.keys(frame)) assert.ok(['type', 'data', 'timestamp', 'position', 'id'].includes(key), key);
+    if (frame.type !== 'ack') this.witness?.heardOf(frame.type, frame.data);
     this.inbox.push(frame);
   }
 
@@ -71,6 +74,7 @@ export class Plain {
     this.send({ type, data, id });
     const ack = await this.inbox.next(`has its ack of ${type}`, (frame) => frame.type === 'ack' && frame.id === id);
     assert.equal(typeof ack.data.success, 'boolean');
+    this.witness?.answered(type, ack.data);
     return ack.data;
   }
 

@@ -34,9 +34,10 @@ export class Reader extends Member {
   }
 }
 
-/** The people of one test, at the server of the run or at one of its own. */
+/** The people of one test, at the server of the run or at one of its own, in the default tenant or another. */
 export class Stage {
-  constructor(t, server) {
+  constructor(t, server, tenant) {
+    this.tenant = tenant;
     this.url = server?.url ?? URL_OF_STORIES;
     this.secret = server?.secrets.JWT_SECRET ?? SECRET;
     this.key = server?.secrets.API_KEY ?? KEY;
@@ -45,7 +46,7 @@ export class Stage {
   }
 
   person(name, { id = number(), role, ...claims } = {}) {
-    return { id, name, role, token: token({ sub: id, name, ...(role && { role }), ...claims }, this.secret) };
+    return { id, name, role, token: token({ sub: id, name, ...(role && { role }), ...(this.tenant && { tenant: this.tenant }), ...claims }, this.secret) };
   }
 
   /** A session of somebody (by name: somebody new) that has been greeted and told who is online. */
@@ -64,7 +65,8 @@ export class Stage {
   }
 
   http(method, path, options = {}) {
-    return http(method, path, { url: this.url, ...options });
+    const headers = { ...(this.tenant && { 'relais-tenant': this.tenant }), ...options.headers };
+    return http(method, path, { url: this.url, ...options, headers });
   }
 
   /** A notification by the team's backend. */

@@ -114,16 +114,3 @@ test('the limit of an event, of a session and of an address hold', async (t) => 
   assert.equal(response.statusCode, 429);
   assert.ok(Number(response.headers['retry-after']) > 0);
 });
-
-test('a token that expires is announced, renewed in place, or the end of the session', async (t) => {
-  const house = new House(t, server);
-  const brief = () => ({ sub: 'brief', exp: now() + 3 });
-  const [renewing, ending] = [await house.enter('/ws', brief()), await house.enter('/ws', brief())];
-  for (const client of [renewing, ending]) assert.match((await client.next('auth:expiring')).expiresAt, /Z$/);
-  await renewing.refusal('TOKEN_INVALID', 'auth:refresh', { token: house.token({ sub: 'somebody-else' }) });
-  await renewing.refusal('INVALID_PAYLOAD', 'auth:refresh', {});
-  const { expiresAt } = await renewing.ok('auth:refresh', { token: house.token({ sub: 'brief' }) });
-  assert.ok(Date.parse(expiresAt) > Date.now() + 600000);
-  assert.deepEqual(await ending.end(15000), { code: 1008, reason: 'TOKEN_EXPIRED' });
-  assert.equal(renewing.socket.readyState, 1);
-});

@@ -5,6 +5,7 @@
 import zlib from 'node:zlib';
 import { House, unique } from '../plain/house.mjs';
 import { eventually } from '../lib/wait.mjs';
+import { called } from '../lib/witness.mjs';
 
 export { unique };
 
@@ -23,6 +24,7 @@ export class Scene extends House {
     });
     const text = await response.text();
     const json = text === '' ? undefined : JSON.parse(text);
+    called(method, path, { status: response.status, body: json });
     return { status: response.status, json, headers: response.headers };
   }
 

@@ -3,6 +3,7 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
+import { crowded, renewal } from '../lib/admission.mjs';
 import { assertProblem, token, unique } from '../lib/bam.mjs';
 import { WAYS, own, start } from '../lib/stock.mjs';
 import { SONG, SPEECH, Wedding } from '../lib/wedding.mjs';
@@ -28,6 +29,26 @@ for (const [what, auth, code] of [
     });
   }
 }
+
+test('a token that ends is announced, renewed in place, or the end of the session', async (t) => {
+  const wedding = new Wedding(t);
+  const person = (claims) => wedding.person('Brief', 'guest', claims);
+  await renewal({
+    enter: (claims) => wedding.arrive(person(claims)),
+    sign: (claims) => person(claims).token,
+    refused: async ({ socket }) => (await own(socket, 'connect_error', 15000))[0].data.code,
+  });
+  const brief = person({ sub: unique('brief') });
+  const guest = await wedding.arrive(brief);
+  const elsewhere = new Wedding(t).person('Brief', 'guest', { sub: brief.id }).token;
+  await guest.refused('TOKEN_INVALID', 'auth:refresh', { token: elsewhere });
+});
+
+test('more connections from one address than allowed are refused with 429, and those inside go on', async (t) => {
+  const enter = (server, name) => new Wedding(t, { server }).arrive(name);
+  const goOn = (guest) => guest.ok('get_online_users', {});
+  await crowded(t, { app: 'wedding', path: '/socket.io/?EIO=4&transport=websocket', enter, goOn });
+});
 
 test('other names of the claims do as well, and a wedding whose id is a number is the one of that text', async (t) => {
   const id = randomInt(2 ** 40);
