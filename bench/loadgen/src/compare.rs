@@ -77,7 +77,7 @@ impl CompareArgs {
     }
 }
 
-const HEADINGS: [(Heading, &str); 7] = [
+const HEADINGS: [(Heading, &str); 8] = [
     (
         heading("fanout", "delivery", false),
         "500 receivers in one room, 40 messages/s",
@@ -85,6 +85,10 @@ const HEADINGS: [(Heading, &str); 7] = [
     (
         heading("saturated", "delivery", false),
         "1,000 receivers in one room, 16 messages in flight",
+    ),
+    (
+        heading("bursts", "delivery", false),
+        "3,000 receivers in one room, bursts of 200 messages, read when all are there",
     ),
     (
         heading("rooms", "delivery", false),
@@ -197,6 +201,7 @@ fn one(
     match scenario {
         "fanout" => rooms::run(target, rooms::Plan::FANOUT),
         "saturated" => rooms::run(target, rooms::Plan::SATURATED),
+        "bursts" => rooms::run(target, rooms::Plan::BURSTS),
         "rooms" => rooms::run(target, rooms::Plan::ROOMS),
         "echo" => echo::run(target, echo::Plan::ECHO),
         "connect" => connect::run(

@@ -109,7 +109,7 @@ pub struct Meter {
 }
 
 /// What a `Meter` saw.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Stretch {
     /// Length in seconds.
     pub seconds: f64,
@@ -119,6 +119,22 @@ pub struct Stretch {
     pub server_system: Option<f64>,
     /// CPU seconds of the generator.
     pub generator: f64,
+}
+
+impl Stretch {
+    /// Both together.
+    pub fn and(self, other: Self) -> Self {
+        let sum = |a: Option<f64>, b: Option<f64>| match (a, b) {
+            (Some(a), Some(b)) => Some(a + b),
+            (one, None) | (None, one) => one,
+        };
+        Self {
+            seconds: self.seconds + other.seconds,
+            server: sum(self.server, other.server),
+            server_system: sum(self.server_system, other.server_system),
+            generator: self.generator + other.generator,
+        }
+    }
 }
 
 impl Meter {

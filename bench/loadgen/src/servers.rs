@@ -32,6 +32,8 @@ pub struct Server {
     pub secret: Option<&'static str>,
     /// The scenarios that it can be in; all when empty.
     only: &'static [&'static str],
+    /// Cores of its own, whatever the others are given.
+    cores: Option<&'static str>,
 }
 
 /// All that can be compared.
@@ -55,6 +57,7 @@ pub const SERVERS: &[Server] = &[
         secret: None,
         // With messages in flight all servers batch, which it does not; and it keeps nothing for an idle connection.
         only: &["fanout", "rooms", "echo", "connect"],
+        cores: None,
     },
     Server {
         name: "relais",
@@ -76,6 +79,29 @@ pub const SERVERS: &[Server] = &[
         version: &["git", "-C", "{root}", "describe", "--always", "--dirty"],
         secret: None,
         only: &[],
+        cores: None,
+    },
+    Server {
+        name: "relais-two",
+        build: (
+            "{root}",
+            &[
+                "cargo",
+                "build",
+                "--release",
+                "--target-dir",
+                "{root}/target",
+                "-p",
+                "relais-engine",
+                "--example",
+                "relay",
+            ],
+        ),
+        start: &["{root}/target/release/examples/relay", "{port}", "2"],
+        version: &["git", "-C", "{root}", "describe", "--always", "--dirty"],
+        secret: None,
+        only: &["bursts"],
+        cores: Some("0,1"),
     },
     Server {
         name: "relais-serve",
@@ -114,6 +140,7 @@ pub const SERVERS: &[Server] = &[
         version: &["git", "-C", "{root}", "describe", "--always", "--dirty"],
         secret: Some(SECRET),
         only: &[],
+        cores: None,
     },
     Server {
         name: "socketioxide",
@@ -138,6 +165,7 @@ pub const SERVERS: &[Server] = &[
         ],
         secret: None,
         only: &[],
+        cores: None,
     },
     Server {
         name: "node",
@@ -153,6 +181,7 @@ pub const SERVERS: &[Server] = &[
         ],
         secret: None,
         only: &[],
+        cores: None,
     },
     Server {
         name: "uws",
@@ -172,6 +201,7 @@ pub const SERVERS: &[Server] = &[
         ],
         secret: None,
         only: &[],
+        cores: None,
     },
 ];
 
@@ -230,6 +260,7 @@ impl Server {
     pub fn start(&self, port: u16, cores: &str, log: &str) -> Result<Running, LoadError> {
         let data = Scratch::new(root().join(format!("bench/target/data-{port}")))?;
         let command = fill(self.start, port, &data.0.display().to_string());
+        let cores = self.cores.unwrap_or(cores);
         let mut running = Running::start(&command, port, cores, log)?;
         running.data = Some(data);
         Ok(running)

@@ -140,10 +140,17 @@ impl Swarm {
         self.conns[index].queue(parts);
     }
 
-    /// Writes what connection `index` has queued.
-    pub fn flush(&mut self, index: usize) -> Result<(), LoadError> {
+    /// Writes what connection `index` has queued. False: the kernel has yet to take some of it.
+    pub fn flush(&mut self, index: usize) -> Result<bool, LoadError> {
         self.conns[index].flush(index)?;
-        self.watch(index)
+        self.watch(index)?;
+        Ok(!self.conns[index].wants_write())
+    }
+
+    /// Bytes that have come to connection `index` and were not read.
+    pub fn unread(&self, index: usize) -> Result<u64, LoadError> {
+        rustix::io::ioctl_fionread(&self.conns[index])
+            .map_err(|errno| LoadError::io("count unread bytes")(errno.into()))
     }
 
     /// Sends a text on connection `index`; a connection that is gone is the handler's affair.
@@ -167,7 +174,7 @@ impl Swarm {
             return Ok(());
         }
         match self.flush(index) {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(error) => self.lose(index, error, handler),
         }
     }

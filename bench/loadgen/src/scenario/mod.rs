@@ -3,6 +3,7 @@
 //! Each takes the address of a server that keeps the benchmark's contract (`join`, `pub`, `echo`; `durable` speaks the
 //! `bam` application) and gives `Figures`; `overload` and `storm` start and stop a whole server themselves and give a table. All warm up first, run for a bounded time, and check that nothing was lost.
 
+mod bursts;
 pub mod connect;
 pub mod durable;
 pub mod echo;

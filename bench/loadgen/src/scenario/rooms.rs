@@ -3,7 +3,7 @@
 //! A delivery is one message at one member. The publisher is in no room (in all of them where the server lets only members
 //! send, and then what it gets itself is not counted). With a rate, messages go out on a fixed schedule
 //! and latency counts from the time that the schedule names; with a number in flight, the next message goes out when an
-//! earlier one has reached all its members, and latency counts from the send.
+//! earlier one has reached all its members, and latency counts from the send. Bursts are in [`bursts`].
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::process::Meter;
 use crate::swarm::{Deadline, Swarm};
 use crate::wire;
 
-use super::{DRAIN_SECONDS, Figures, Target, WARM_UP, filler};
+use super::{DRAIN_SECONDS, Figures, Target, WARM_UP, bursts, filler};
 
 /// Every so many deliveries one is timed; prime, so that all members and all places in a burst take part.
 const SAMPLE_EVERY: u64 = 7;
@@ -34,6 +34,8 @@ pub enum Sending {
     Rate(f64),
     /// So many messages on their way at once.
     InFlight(u64),
+    /// So many messages at once, which nobody reads until all are there: see [`bursts`].
+    Bursts(u64),
 }
 
 /// Size and pace of a run.
@@ -64,6 +66,13 @@ impl Plan {
         sending: Sending::InFlight(16),
         payload_bytes: 128,
     };
+    /// 3,000 receivers in one room, bursts of 200 messages that wait in the kernel until all are there.
+    pub const BURSTS: Self = Self {
+        rooms: 1,
+        members: 3000,
+        sending: Sending::Bursts(200),
+        payload_bytes: 128,
+    };
     /// Ten rooms of 100, 200 messages a second over all: smaller fan-outs, the same number of deliveries as `FANOUT`.
     pub const ROOMS: Self = Self {
         rooms: 10,
@@ -77,7 +86,8 @@ impl Plan {
     }
 }
 
-struct Members {
+/// The receivers and what came to them.
+pub(super) struct Members {
     plan: Plan,
     target: Target,
     received: Vec<u32>,
@@ -87,6 +97,28 @@ struct Members {
 }
 
 impl Members {
+    pub(super) fn receivers(&self) -> usize {
+        self.plan.receivers()
+    }
+
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.target.pid
+    }
+
+    /// Reads all that the publisher has sent; what does not come is counted as lost at the end.
+    pub(super) fn drain(
+        &mut self,
+        swarm: &mut Swarm,
+        publisher: &Publisher,
+    ) -> Result<(), LoadError> {
+        let due = publisher.deliveries_due();
+        let deadline = Deadline::after(&swarm.clock, DRAIN_SECONDS);
+        while self.total < due && deadline.check(&swarm.clock, "", 0, 0).is_ok() {
+            swarm.turn(self, TURN_MAX)?;
+        }
+        Ok(())
+    }
+
     /// Takes the first deliveries that never came as if they had, so that the count of those under way is right from here on.
     fn forgive_first(&mut self) -> u64 {
         let members = &mut self.received[..self.plan.receivers()];
@@ -135,7 +167,8 @@ impl Handler for Members {
     }
 }
 
-struct Publisher {
+/// Who sends.
+pub(super) struct Publisher {
     plan: Plan,
     index: usize,
     sent: u64,
@@ -143,7 +176,7 @@ struct Publisher {
 }
 
 impl Publisher {
-    fn publish(&mut self, swarm: &mut Swarm, stamp: u64) {
+    pub(super) fn publish(&mut self, swarm: &mut Swarm, stamp: u64) {
         let room = self.sent % self.plan.rooms as u64;
         let head = format!(r#"42["pub","room-{room}",{{"t":{stamp},"text":""#);
         swarm.queue(
@@ -151,6 +184,16 @@ impl Publisher {
             &[head.as_bytes(), self.text.as_bytes(), b"\"}]"],
         );
         self.sent += 1;
+    }
+
+    /// Writes all that is queued, without reading anything meanwhile.
+    pub(super) fn flush_all(&self, swarm: &mut Swarm) -> Result<(), LoadError> {
+        let deadline = Deadline::after(&swarm.clock, DRAIN_SECONDS);
+        while !swarm.flush(self.index)? {
+            deadline.check(&swarm.clock, "the publisher's writes", 0, 1)?;
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(())
     }
 
     fn deliveries_due(&self) -> u64 {
@@ -180,7 +223,7 @@ impl Publisher {
         let end = start + time.as_nanos() as u64;
         let mut pace = match self.plan.sending {
             Sending::Rate(rate) => Some(Pace::new(start, rate)),
-            Sending::InFlight(_) => None,
+            Sending::InFlight(_) | Sending::Bursts(_) => None,
         };
         loop {
             let now = swarm.clock.now();
@@ -200,7 +243,7 @@ impl Publisher {
                         self.publish(swarm, now);
                     }
                 }
-                (None, Sending::Rate(_)) => {}
+                (None, Sending::Rate(_) | Sending::Bursts(_)) => {}
             }
             swarm.flush(self.index)?;
             swarm.turn(members, wait)?;
@@ -227,14 +270,24 @@ pub fn run(target: Target, plan: Plan) -> Result<Figures, LoadError> {
     };
     let missing = gather(&mut swarm, &mut members, &mut publisher)?;
 
-    publisher.run(&mut swarm, &mut members, WARM_UP)?;
-    members.latency = Histogram::default();
-    let before = members.total;
-    let meter = Meter::start(target.pid)?;
-    publisher.run(&mut swarm, &mut members, target.time)?;
-    let stretch = meter.stop()?;
-    let mut figures = Figures::new(members.total - before, stretch);
-    figures.latency = members.latency.latency();
+    let mut figures = match plan.sending {
+        Sending::Bursts(count) => {
+            let plan = (count, target.time);
+            let (deliveries, stretch) =
+                bursts::run(&mut swarm, &mut members, &mut publisher, plan)?;
+            Figures::new(deliveries, stretch)
+        }
+        Sending::Rate(_) | Sending::InFlight(_) => {
+            publisher.run(&mut swarm, &mut members, WARM_UP)?;
+            members.latency = Histogram::default();
+            let before = members.total;
+            let meter = Meter::start(target.pid)?;
+            publisher.run(&mut swarm, &mut members, target.time)?;
+            let mut figures = Figures::new(members.total - before, meter.stop()?);
+            figures.latency = members.latency.latency();
+            figures
+        }
+    };
     if missing > 0 {
         figures.notes.push(format!(
             "{missing} of the {} first deliveries, before the warm-up, never came; they are not in \"lost\"",
@@ -242,7 +295,9 @@ pub fn run(target: Target, plan: Plan) -> Result<Figures, LoadError> {
         ));
     }
 
-    drain(&mut swarm, &mut members, publisher.deliveries_due())?;
+    members.drain(&mut swarm, &publisher)?;
+    // A little longer, for what should not come.
+    swarm.rest(&mut members, TURN_MAX * 2)?;
     for (index, &received) in members.received[..plan.receivers()].iter().enumerate() {
         let due = publisher.due_to(index);
         figures.lost += due.saturating_sub(u64::from(received));
@@ -279,14 +334,4 @@ fn gather(
         late?;
     }
     Ok(members.forgive_first())
-}
-
-/// Waits for what is still on its way; what does not come is counted as lost by the caller.
-fn drain(swarm: &mut Swarm, members: &mut Members, due: u64) -> Result<(), LoadError> {
-    let deadline = Deadline::after(&swarm.clock, DRAIN_SECONDS);
-    while members.total < due && deadline.check(&swarm.clock, "", 0, 0).is_ok() {
-        swarm.turn(members, TURN_MAX)?;
-    }
-    // A little longer, for what should not come.
-    swarm.rest(members, TURN_MAX * 2)
 }
