@@ -5,31 +5,33 @@
 //! Out: node's own report for each group, then one line a group, and one that says whether SPECIFICATIONS.md is held.
 
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { coverage } from './lib/coverage.mjs';
 import { engineExample, referenceBam, referenceEngine, relais } from './lib/servers.mjs';
 import { complaints, requirements, tests } from './lib/specifications.mjs';
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const VENV = process.env.RELAIS_TEST_VENV ?? path.join(HERE, '..', 'target', 'conformance-venv');
 
-// name, folder, what it needs: an engine server, a bam server, the binary to start servers itself.
+// name, folder, what it needs: an engine server, a bam server, the binary to start servers itself. `app`: it is the group of the app of its name.
 const GROUPS = [
   { name: 'protocol', needs: ['engine'] },
   { name: 'relais', needs: ['engine'], beyond: true },
   { name: 'clients', needs: ['engine'], python: true },
   { name: 'dart', needs: ['engine', 'bam'] },
-  { name: 'bam', needs: ['bam'], python: true },
-  { name: 'stories', needs: ['stories'], python: true, beyond: true },
-  { name: 'wedding', needs: ['wedding'], python: true, beyond: true },
+  { name: 'bam', needs: ['bam'], python: true, app: true },
+  { name: 'stories', needs: ['stories'], python: true, beyond: true, app: true },
+  { name: 'wedding', needs: ['wedding'], python: true, beyond: true, app: true },
+  { name: 'documents', needs: ['bin'], beyond: true },
   { name: 'api', needs: ['bam'], beyond: true },
   { name: 'relay', needs: ['bin'], beyond: true },
   { name: 'plain', needs: ['bin'], beyond: true },
-  { name: 'classroom', needs: ['bin'], beyond: true, python: true },
-  { name: 'studio', needs: ['bin'], beyond: true },
+  { name: 'classroom', needs: ['bin'], beyond: true, python: true, app: true },
+  { name: 'studio', needs: ['bin'], beyond: true, app: true },
   { name: 'webhooks', needs: ['bin'], beyond: true },
   { name: 'hostile', needs: ['bin'], beyond: true },
   { name: 'crash', needs: ['bin'], beyond: true },
@@ -117,6 +119,7 @@ function servers() {
 
 /** Where a group's tests are listed by name, for SPECIFICATIONS.md. */
 const listOf = (group) => path.join(lists, `${group}.jsonl`);
+const documentsOf = (app) => path.join(lists, `${app}.documents.json`);
 
 async function runGroup(group, env) {
   const files = filesOf(group.name);
@@ -132,6 +135,28 @@ async function runGroup(group, env) {
     code = (await run(python(), found, { ...env, PYTHONPATH: shared, PYTHONDONTWRITEBYTECODE: '1' })) || code;
   }
   return code;
+}
+
+/** What the server says of each app, as files for `witness.mjs`. */
+async function documents() {
+  const server = await relais(options.bin);
+  try {
+    for (const { name } of GROUPS.filter(({ app }) => app)) {
+      const openapi = await (await fetch(`${server.url}/${name}/openapi.json`)).json();
+      const asyncapi = JSON.parse(execFileSync(path.resolve(options.bin), ['app', 'asyncapi', name]));
+      writeFileSync(documentsOf(name), JSON.stringify({ app: name, asyncapi, openapi }));
+    }
+  } finally {
+    await server.remove();
+  }
+}
+
+/** Whether the tests of an app's group have done all that the app has. */
+function covered(name) {
+  const { count, missing } = coverage(documentsOf(name));
+  missing.forEach((sentence) => console.error(`${name}: ${sentence}`));
+  if (missing.length > 0) process.exitCode = 1;
+  results.push([name, missing.length > 0 ? 'FAILED: not all of the app is tested, see above' : `all of the app is tested: ${count}`]);
 }
 
 /** Whether each requirement has its tests, when the groups that hold them were run. */
@@ -150,6 +175,7 @@ const only = options.only?.split(',');
 const running = servers();
 const results = [];
 try {
+  if (options.bin && !options.reference) await documents();
   for (const group of GROUPS) {
     if (only && !only.includes(group.name)) continue;
     if (options.reference && group.beyond) {
@@ -163,9 +189,11 @@ try {
     }
     console.log(`\n== ${group.name}`);
     const began = Date.now();
-    const code = await runGroup(group, env);
+    const watched = group.app && existsSync(documentsOf(group.name));
+    const code = await runGroup(group, watched ? { ...env, RELAIS_WITNESS: documentsOf(group.name) } : env);
     if (code !== 0) process.exitCode = 1;
     results.push([group.name, `${code === 0 ? 'passed' : 'FAILED'} in ${((Date.now() - began) / 1000).toFixed(1)} s`]);
+    if (watched) covered(group.name);
   }
   specifications();
 } catch (error) {

@@ -1,9 +1,8 @@
-//! An app's events as AsyncAPI 3.0: what clients may send, with the ack, and what the server sends.
+//! An app's events as AsyncAPI 3.0: what clients may send, with the ack, and what the server sends; over Socket.IO, and at the addresses of
+//! the plain JSON WebSocket where the app has some.
 
-use relais_core::vocabulary::App;
+use relais_core::vocabulary::{App, SocketPath};
 use serde_json::{Map, Value, json};
-
-use super::schema;
 
 /// The document.
 pub fn document(app: &App) -> Value {
@@ -23,30 +22,23 @@ pub fn document(app: &App) -> Value {
         let operation = json!({ "action": action, "channel": { "$ref": "#/channels/socketio" }, "messages": of_channel });
         operations.insert(key, operation);
     };
-    for event in app.client.iter() {
-        let answer = event
-            .rule
-            .reply
-            .as_ref()
-            .map_or_else(|| json!({}), schema::shape);
-        let message = json!({
-            "summary": event.rule.operation, "payload": schema::payload(event), "x-ack": answer,
-        });
-        add("client", "receive", &event.rule.subject, message);
+    for event in super::taken(app) {
+        let message =
+            json!({ "summary": event.summary, "payload": event.payload, "x-ack": event.ack });
+        add("client", "receive", event.name, message);
     }
-    let mut told: Vec<&str> = Vec::new();
-    for event in app.server.iter() {
-        if !told.contains(&&*event.name) {
-            told.push(&event.name);
-            let same = app.server.iter().filter(|other| other.name == event.name);
-            let mut payloads: Vec<Value> = same.map(|one| schema::shape(&one.data)).collect();
-            let payload = match payloads.len() {
-                1 => payloads.remove(0),
-                _ => json!({ "anyOf": payloads }),
-            };
-            add("server", "send", &event.name, json!({ "payload": payload }));
-        }
+    for (name, payload) in super::told(app) {
+        add("server", "send", name, json!({ "payload": payload }));
     }
+    let mut channels = Map::new();
+    for (index, path) in app.websocket.iter().enumerate() {
+        channels.insert(format!("websocket{}", index + 1), plain(app, path, &known));
+    }
+    let address = format!("/{}/socket.io/", app.name);
+    channels.insert(
+        "socketio".to_owned(),
+        json!({ "address": address, "title": "Socket.IO", "messages": known }),
+    );
     json!({
         "asyncapi": "3.0.0",
         "info": {
@@ -54,12 +46,24 @@ pub fn document(app: &App) -> Value {
             "description": "Events over Socket.IO v5 (Engine.IO v4). `x-ack` is what an ack holds besides `success`; bare arguments are a list.",
         },
         "defaultContentType": "application/json",
-        "channels": { "socketio": {
-            "address": format!("/{}/socket.io/", app.name), "title": "Socket.IO", "messages": known,
-        } },
+        "channels": channels,
         "operations": operations,
         "components": { "messages": messages },
     })
+}
+
+/// The same events on an address of the plain JSON WebSocket.
+fn plain(app: &App, path: &SocketPath, known: &Map<String, Value>) -> Value {
+    let text = "Each message is one frame `{type, data, id?}`: its name, its payload, and an id where an ack is wanted. \
+        The server's frames have a `timestamp` too, and a `position` when they are stored.";
+    let id = path.room.as_ref().map_or("", |_| "{roomId}");
+    let address = format!("/{}{}{id}{}", app.name, path.prefix, path.suffix);
+    let mut channel = json!({ "address": address, "title": "Plain JSON WebSocket", "description": text, "messages": known });
+    if path.room.is_some() {
+        channel["parameters"] =
+            json!({ "roomId": { "description": "The room that is joined at once." } });
+    }
+    channel
 }
 
 /// As a key of AsyncAPI may be.

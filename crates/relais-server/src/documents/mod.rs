@@ -7,6 +7,92 @@ pub mod asyncapi;
 pub mod schema;
 pub mod typescript;
 
+use relais_core::error::Code;
+use relais_core::vocabulary::App;
+use serde_json::{Value, json};
+
+/// An event that clients may send.
+struct Taken<'a> {
+    name: &'a str,
+    summary: &'a str,
+    payload: Value,
+    /// What the ack holds besides `success`.
+    ack: Value,
+}
+
+/// What clients may send: what the file declares, and what every app has.
+fn taken(app: &App) -> Vec<Taken<'_>> {
+    let declared = app.client.iter().map(|event| {
+        let reply = event.rule.reply.as_ref();
+        Taken {
+            name: &event.rule.subject,
+            summary: event.rule.operation,
+            payload: schema::payload(event),
+            ack: reply.map_or_else(|| json!({}), schema::shape),
+        }
+    });
+    let token = json!({ "type": "string", "description": "A new token of the same user." });
+    let expires_at = json!({ "type": ["string", "null"], "format": "date-time" });
+    let refresh = Taken {
+        name: "auth:refresh",
+        summary: "renews the session's token in place",
+        payload: json!({ "type": "object", "properties": { "token": token }, "required": ["token"] }),
+        ack: json!({ "type": "object", "properties": { "expiresAt": expires_at }, "required": ["expiresAt"] }),
+    };
+    declared.chain([refresh]).collect()
+}
+
+/// What the server sends, each name once: what the file declares, answers that are events too, and what every app has.
+fn told(app: &App) -> Vec<(&str, Value)> {
+    let declared = app
+        .server
+        .iter()
+        .map(|one| (&*one.name, schema::shape(&one.data)));
+    let answers = app.client.iter().filter_map(|event| {
+        let reply = event.rule.reply.as_ref();
+        let data = reply.map_or_else(|| json!({ "type": "object" }), schema::shape);
+        Some((&**event.rule.answer.as_ref()?, data))
+    });
+    let mut told: Vec<(&str, Vec<Value>)> = Vec::new();
+    for (name, data) in declared.chain(answers).chain(own()) {
+        match told.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, several)) => several.push(data),
+            None => told.push((name, vec![data])),
+        }
+    }
+    let one = |mut several: Vec<Value>| match several.len() {
+        1 => several.remove(0),
+        _ => json!({ "anyOf": several }),
+    };
+    told.into_iter()
+        .map(|(name, several)| (name, one(several)))
+        .collect()
+}
+
+/// What the server sends in every app.
+fn own() -> [(&'static str, Value); 2] {
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.row().name).collect();
+    let time = json!({ "type": "string", "format": "date-time" });
+    let wait = json!({ "type": "integer", "minimum": 0 });
+    let text = json!({ "type": "string" });
+    let mut error = json!({ "code": { "enum": codes }, "message": text, "retryable": { "type": "boolean" }, "retryAfterMs": wait });
+    let required = json!(["code", "message", "retryable"]);
+    let inner = json!({ "type": "object", "properties": error, "required": required });
+    error["event"] = json!({ "type": "string", "description": "The event that was refused." });
+    error["success"] = json!({ "const": false });
+    error["error"] = inner;
+    [
+        (
+            "auth:expiring",
+            json!({ "type": "object", "properties": { "expiresAt": time }, "required": ["expiresAt"] }),
+        ),
+        (
+            "error",
+            json!({ "type": "object", "properties": error, "required": required }),
+        ),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use crate::app_files;
@@ -16,8 +102,14 @@ mod tests {
         for app in app_files::load(None).expect("the built-in apps are right") {
             let types = super::typescript::declarations(&app);
             let document = super::asyncapi::document(&app);
-            let client = app.client.iter().map(|event| event.rule.subject.clone());
-            for name in client.chain(app.server.iter().map(|event| event.name.clone())) {
+            let client = app.client.iter().map(|event| &event.rule.subject);
+            let answers = app
+                .client
+                .iter()
+                .filter_map(|event| event.rule.answer.as_ref());
+            let server = app.server.iter().map(|event| &event.name);
+            let declared = client.chain(answers).chain(server).map(|name| &**name);
+            for name in declared.chain(["auth:refresh", "auth:expiring", "error"]) {
                 assert!(types.contains(&format!("  \"{name}\": (")), "{name}");
                 let messages = document["components"]["messages"].as_object();
                 let mut messages = messages.into_iter().flatten();

@@ -1,6 +1,6 @@
 //! JSON Schemas of what an app takes and tells.
 
-use relais_core::vocabulary::{ClientEvent, Field, Path, PersonPart, Shape};
+use relais_core::vocabulary::{ClientEvent, Field, Member, Path, PersonPart, Shape};
 use serde_json::{Map, Value, json};
 
 /// Fields as the schema of one object.
@@ -39,24 +39,57 @@ pub fn payload(event: &ClientEvent) -> Value {
 
 /// What a field map writes.
 pub fn shape(shape: &Shape) -> Value {
+    written(shape, false)
+}
+
+/// `left_out`: where its fact is absent nothing is written; otherwise `null`.
+fn written(shape: &Shape, left_out: bool) -> Value {
     match shape {
         Shape::Constant(encoded) => match serde_json::from_str::<Value>(encoded) {
             Ok(value) => json!({ "const": value }),
             Err(_) => json!({}),
         },
-        Shape::Fact(path) => fact(path),
+        Shape::Fact(path) if left_out => fact(path),
+        Shape::Fact(path) => or_null(fact(path), path),
         Shape::Object(members) => {
             let named = || members.iter().filter(|member| !member.name.is_empty());
+            let one = |member: &Member| written(&member.shape, member.optional);
             let properties: Map<String, Value> = named()
-                .map(|member| (member.name.to_string(), self::shape(&member.shape)))
+                .map(|member| (member.name.to_string(), one(member)))
                 .collect();
             let needed = named().filter(|member| !member.optional);
             let required: Vec<&str> = needed.map(|member| &*member.name).collect();
             json!({ "type": "object", "properties": properties, "required": required })
         }
-        Shape::In(_, inner) => self::shape(inner),
-        Shape::Each(_, inner) => json!({ "type": "array", "items": self::shape(inner) }),
+        Shape::In(_, inner) => written(inner, left_out),
+        Shape::Each(path, inner) => {
+            let list = json!({ "type": "array", "items": written(inner, false) });
+            if left_out { list } else { or_null(list, path) }
+        }
     }
+}
+
+/// The same, or `null`, for a fact that is not always there.
+fn or_null(mut schema: Value, path: &Path) -> Value {
+    let absent = match path {
+        Path::Target | Path::Actor(_) => true,
+        Path::Body(steps) => match steps.last().map_or("", |last| &**last) {
+            "assignee" | "channel" | "customStatus" | "deletedAt" | "editedAt" | "files"
+            | "key" | "lastSeen" | "reason" | "recipient" | "replyTo" | "role" | "roomId"
+            | "type" => true,
+            _ => steps.first().is_some_and(|first| **first == *"owner"),
+        },
+        Path::Seq | Path::Position | Path::At | Path::Tenant | Path::Room(_) => false,
+    };
+    let kinds = match &schema["type"] {
+        Value::String(one) => vec![Value::from(one.as_str())],
+        Value::Array(several) => several.clone(),
+        _ => return schema,
+    };
+    if absent {
+        schema["type"] = kinds.into_iter().chain(["null".into()]).collect();
+    }
+    schema
 }
 
 /// What a fact is, by the name that the core gives it.
@@ -73,13 +106,25 @@ fn fact(path: &Path) -> Value {
             // Whatever the application put there.
             Some("data" | "fields") => json!({}),
             _ => match steps.last().map_or("", |last| &**last) {
-                "seq" | "lastSeq" | "count" | "unread" | "version" => json!({ "type": "integer" }),
-                "online" | "isTyping" | "hasMore" | "resumed" => json!({ "type": "boolean" }),
-                "createdAt" | "editedAt" | "deletedAt" | "updatedAt" | "lastSeen" | "at" => {
+                "activeConnections" | "activeTenants" | "bytes" | "connectedUsers" | "count"
+                | "delivered" | "lastSeq" | "messagesPerMinute" | "recipients" | "seq"
+                | "totalConnections" | "unread" | "uptimeSeconds" => {
+                    json!({ "type": "integer" })
+                }
+                "hasMore" | "isTyping" | "online" | "read" | "resumed" => {
+                    json!({ "type": "boolean" })
+                }
+                "addedAt" | "at" | "createdAt" | "deletedAt" | "editedAt" | "lastSeen"
+                | "updatedAt" => {
                     json!({ "type": "string", "format": "date-time" })
                 }
-                "userId" | "recipient" => id,
-                "body" | "kind" | "userName" | "status" | "channel" | "key" | "title" => text,
+                "assignee" | "id" | "recipient" | "roomId" | "userId" => id,
+                "mentions" => json!({ "type": "array", "items": id }),
+                "permissions" => json!({ "type": "array", "items": text }),
+                "body" | "channel" | "contentType" | "customStatus" | "excerpt" | "filename"
+                | "key" | "kind" | "message" | "messageId" | "name" | "reason" | "replyTo"
+                | "role" | "sessionId" | "status" | "tenant" | "title" | "type" | "url"
+                | "userName" => text,
                 _ => json!({}),
             },
         },

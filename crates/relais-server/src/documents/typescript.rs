@@ -7,8 +7,6 @@ use relais_core::error::Code;
 use relais_core::vocabulary::App;
 use serde_json::Value;
 
-use super::schema;
-
 /// The declarations.
 pub fn declarations(app: &App) -> String {
     let codes: Vec<String> = Code::ALL
@@ -24,10 +22,8 @@ pub fn declarations(app: &App) -> String {
         app.name,
         codes.join(" | ")
     );
-    for event in app.client.iter() {
-        let ack = event.rule.reply.as_ref();
-        let ack = ack.map_or_else(|| "{}".to_owned(), |reply| of(&schema::shape(reply)));
-        let payload = schema::payload(event);
+    for event in super::taken(app) {
+        let (payload, ack) = (event.payload, of(&event.ack));
         let mut arguments = String::new();
         match payload["prefixItems"].as_array() {
             None => {
@@ -39,27 +35,15 @@ pub fn declarations(app: &App) -> String {
                 }
             }
         }
+        let name = quoted(event.name);
         let _ = writeln!(
             out,
-            "  {}: ({arguments}ack?: (answer: Ack<{ack}>) => void) => void;",
-            quoted(&event.rule.subject)
+            "  {name}: ({arguments}ack?: (answer: Ack<{ack}>) => void) => void;",
         );
     }
     out.push_str("}\n\nexport interface ServerToClientEvents {\n");
-    let mut told: Vec<&str> = Vec::new();
-    for event in app.server.iter() {
-        if told.contains(&&*event.name) {
-            continue;
-        }
-        told.push(&event.name);
-        let same = app.server.iter().filter(|other| other.name == event.name);
-        let data: Vec<String> = same.map(|one| of(&schema::shape(&one.data))).collect();
-        let _ = writeln!(
-            out,
-            "  {}: (data: {}) => void;",
-            quoted(&event.name),
-            data.join(" | ")
-        );
+    for (name, data) in super::told(app) {
+        let _ = writeln!(out, "  {}: (data: {}) => void;", quoted(name), of(&data));
     }
     out + "}\n"
 }
