@@ -10,10 +10,10 @@ import { POLL, SOCKET } from './scene.mjs';
 const TEXT = { 'content-type': 'text/plain;charset=UTF-8' };
 const OTHER_KEY = 'another-secret-of-the-same-length-as-ours-it-seems';
 const GOOD_ORIGIN = 'https://app.example.org';
-const FOREIGN = ['https://evil.example', `${GOOD_ORIGIN}.evil.example`, `${GOOD_ORIGIN}:8443`, 'http://app.example.org', 'https://evil-app.example.org', 'null', `${GOOD_ORIGIN}/`, 'file://', '*'];
+export const FOREIGN = ['https://evil.example', `${GOOD_ORIGIN}.evil.example`, `${GOOD_ORIGIN}:8443`, 'http://app.example.org', 'https://evil-app.example.org', 'null', `${GOOD_ORIGIN}/`, 'file://', '*'];
 
 /** Tokens that prove nothing, and the code with which they are refused. */
-function badTokens(scene) {
+export function badTokens(scene) {
   const claims = { sub: 'admin', role: 'admin', tenant: scene.tenant };
   const made = (more, secret = scene.secrets.JWT_SECRET, options) => scene.keep(sign({ ...claims, ...more }, secret, options));
   const [header, , signature] = made({}).split('.');

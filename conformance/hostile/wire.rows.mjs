@@ -7,12 +7,12 @@ import { OP, frame, handshake } from '../lib/wire.mjs';
 import { eventually, within } from '../lib/wait.mjs';
 import { PATIENCE_MS, POLL, SOCKET } from './scene.mjs';
 
-const MIB = 1024 * 1024;
+export const MIB = 1024 * 1024;
 const SEPARATOR = '\x1e';
 const code = (n) => Buffer.from([n >> 8, n & 255]);
 const TEXT = { 'content-type': 'text/plain;charset=UTF-8' };
 
-const BROKEN_FRAMES = [
+export const BROKEN_FRAMES = [
   ['unmasked', () => [frame(OP.text, '40', { mask: false })]],
   ['a reserved bit', () => [frame(OP.text, '40', { reserved: 4 })]],
   ['an unknown data opcode', () => [frame(5, 'x')]],
@@ -26,7 +26,7 @@ const BROKEN_FRAMES = [
   ['close code 1006', () => [frame(OP.close, code(1006))]],
 ];
 
-const BAD_TEXT = [
+export const BAD_TEXT = [
   ['whole', () => [frame(OP.text, Buffer.from([0x34, 0xff]))]],
   ['split over fragments', () => [frame(OP.text, Buffer.from([0x34, 0xe2]), { fin: false }), frame(OP.continuation, Buffer.from([0x28, 0xa1]))]],
   ['in a frame that is still to come', () => [frame(OP.text, Buffer.from([0x34, 0xff]), { length: 1000 })]],
@@ -34,7 +34,7 @@ const BAD_TEXT = [
 ];
 
 /** Writes parts until the peer ends the connection. */
-async function pour(wire, part, times) {
+export async function pour(wire, part, times) {
   for (let n = 0; n < times && !wire.tcp.destroyed; n += 1) {
     if (!wire.tcp.write(part)) await Promise.race([new Promise((resolve) => wire.tcp.once('drain', resolve)), wire.ended]);
   }
