@@ -33,6 +33,7 @@ const GROUPS = [
   { name: 'classroom', needs: ['bin'], beyond: true, python: true, app: true },
   { name: 'studio', needs: ['bin'], beyond: true, app: true },
   { name: 'webhooks', needs: ['bin'], beyond: true },
+  { name: 'push', needs: ['bin'], beyond: true },
   { name: 'hostile', needs: ['bin'], beyond: true },
   { name: 'crash', needs: ['bin'], beyond: true },
 ];

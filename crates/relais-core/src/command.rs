@@ -210,6 +210,25 @@ pub enum PersonalCommand {
     },
 }
 
+/// What can be asked about one's own pushes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PushCommand {
+    /// Take pushes in a browser. The address is this user's alone from now on. Reply: `subscription`.
+    Subscribe {
+        /// The push service's address for this browser, which the caller has looked at.
+        endpoint: Arc<str>,
+        /// The browser's public key, base64url.
+        p256dh: Arc<str>,
+        /// The secret shared with the browser, base64url.
+        auth: Arc<str>,
+    },
+    /// Take none there any more.
+    Unsubscribe {
+        /// Which.
+        endpoint: Arc<str>,
+    },
+}
+
 /// What to do with an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemAction {
@@ -444,6 +463,8 @@ pub enum Command {
     Ping,
     /// Something about all that one user has here. Only for the team's backend.
     Personal(PersonalCommand),
+    /// Something about one's own pushes.
+    Push(PushCommand),
     /// Do something with an item. Reply: `item`; for a deletion nothing; for a file also `file`.
     Item(Box<ItemRequest>),
     /// A page of items, newest first, as far as this actor sees them. Reply: `items`, `hasMore`.
@@ -480,6 +501,7 @@ impl Command {
                 | Command::Inbox(InboxCommand::List { .. } | InboxCommand::Read(_))
                 | Command::Ping
                 | Command::Personal(_)
+                | Command::Push(_)
                 | Command::ListItems(_)
                 | Command::Stats
         )
@@ -516,6 +538,7 @@ impl Command {
             | Command::Lift { .. }
             | Command::Inbox(_)
             | Command::Personal(_)
+            | Command::Push(_)
             | Command::Ping
             | Command::Stats
             | Command::Unavailable { .. } => None,

@@ -15,6 +15,10 @@ use crate::ids::{Id, Position, Timestamp, UserId};
 pub const DEAD_MAX: usize = 1_000;
 /// Subscriptions of one user; the oldest go.
 pub const SUBSCRIPTIONS_MAX: usize = 10;
+/// Subscriptions that one question about a room finds.
+pub const SUBSCRIBED_MAX: usize = 10_000;
+/// Pushes that are remembered as shown by one browser; the oldest are forgotten, and stay until they are seen.
+pub const SHOWN_MAX: usize = 100;
 
 /// Something to be told outside of the server, kept until it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +75,48 @@ pub struct Subscription {
     pub auth: Arc<str>,
     /// Since when.
     pub created_at: Timestamp,
+    /// When the user last came with it and a good token.
+    pub proved_at: Timestamp,
+    /// What was pushed and not withdrawn, oldest first, each tag once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shown: Vec<Shown>,
+}
+
+impl Subscription {
+    /// Up to where something was shown under a tag.
+    pub fn shown(&self, tag: &str) -> Option<u64> {
+        let found = self.shown.iter().find(|shown| *shown.tag == *tag);
+        found.map(|shown| shown.order)
+    }
+
+    /// Something is shown under a tag, in the place of what was.
+    pub fn show(&mut self, new: Shown) {
+        self.hide(&new.tag);
+        self.shown.push(new);
+        let over = self.shown.len().saturating_sub(SHOWN_MAX);
+        self.shown.drain(..over);
+    }
+
+    /// What was shown under a tag is no more.
+    pub fn hide(&mut self, tag: &str) {
+        self.shown.retain(|shown| *shown.tag != *tag);
+    }
+
+    /// Takes the place of an older one with the same address: of the same user it goes on with what is shown.
+    pub fn replace(&mut self, old: Subscription) {
+        if old.user == self.user {
+            (self.created_at, self.shown) = (old.created_at, old.shown);
+        }
+    }
+}
+
+/// A push that a browser shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// What it is about: a newer one under the same tag takes its place.
+    pub tag: Arc<str>,
+    /// Grows with what is newer: the `seq` of a message, the position of anything else.
+    pub order: u64,
 }
 
 /// One change of what is kept for the world outside.
@@ -87,7 +133,7 @@ pub enum OutsideChange {
     Park(Errand),
     /// Forget an errand.
     Finish(Id),
-    /// Keep a subscription. The address is this user's alone from now on.
+    /// Keep a subscription. The address is this user's alone from now on; if it was before, its age and what it shows stay.
     Subscribe(Subscription),
     /// Forget an address.
     Unsubscribe {
@@ -95,5 +141,23 @@ pub enum OutsideChange {
         user: UserId,
         /// Which.
         endpoint: Arc<str>,
+    },
+    /// A browser shows a push. No such subscription: no change.
+    Show {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        endpoint: Arc<str>,
+        /// What.
+        shown: Shown,
+    },
+    /// A browser shows it no longer.
+    Hide {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        endpoint: Arc<str>,
+        /// What.
+        tag: Arc<str>,
     },
 }

@@ -22,7 +22,7 @@ use crate::ids::{
     AudienceKey, Conversation, Epoch, Id, ItemKey, Position, RoomKey, Seq, SessionId, Shelf,
     TenantKey, Timestamp, UserId,
 };
-use crate::outside::OutsideChange;
+use crate::outside::{OutsideChange, Subscription};
 use crate::restriction::{Against, Closing, Hold, Restriction};
 
 pub use inbox::{InboxPage, InboxQuery, Notified, Recipients};
@@ -127,6 +127,9 @@ pub trait TenantStore: Send + Sync {
 
     /// One notification of a user's inbox; `None` where it was never there or is gone.
     async fn notification(&self, user: &UserId, id: Id) -> Result<Option<Notified>, StoreError>;
+
+    /// Where a user takes pushes, oldest first.
+    async fn subscriptions(&self, user: &UserId) -> Result<Vec<Subscription>, StoreError>;
 
     /// How many notifications of a user's inbox are unread.
     async fn unread_notifications(&self, user: &UserId) -> Result<u64, StoreError>;

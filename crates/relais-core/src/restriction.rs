@@ -99,6 +99,15 @@ impl Restrictions {
         }
     }
 
+    /// Whether what a user proved at some time is worth nothing any more.
+    pub fn bars(&self, user: &UserId, proved_at: Timestamp, now: Timestamp) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let found = self.0.get(&(Against::User(user.clone()), Hold::Revoked));
+        found.is_some_and(|one| one.lasts(now) && proved_at <= one.at)
+    }
+
     /// Refuses to let a muted user speak.
     pub fn let_speak(&self, identity: &Identity, now: Timestamp) -> Result<(), Error> {
         let Some(mute) = self.holding(Hold::Muted, identity, now).next() else {

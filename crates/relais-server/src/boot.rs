@@ -477,6 +477,7 @@ fn serve_apps(
             app: app.clone(),
             keys: Arc::new(token_keys(settings, &app.name, secret, &outgoing)?),
             backend,
+            browsers: outside::browsers(settings, app, &outgoing, clock)?,
             dispatcher: Arc::new(Dispatcher::new(ports, rules::of(app, &settings.limits))),
             limits: UserLimiter::default(),
             connections: app

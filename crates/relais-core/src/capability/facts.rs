@@ -42,6 +42,7 @@
 //! | `Inbox(Read)` | `unread` (of the whole inbox, as it is now) |
 //! | `Ping` | `at` |
 //! | `Personal`: `Export` | `records` (each `type` and, by it, what [`personal`](super::personal) says), `next?` |
+//! | `Push(Subscribe)` | `subscription` (`endpoint`: of its address only the push service; `createdAt`) |
 //! | `Personal`: `Erase` | `messages records memberships` (how many of each) |
 //! | `Item` | `item` ([`item`]); nothing for a deletion; for an attached file `file` ([`file`]) besides |
 //! | `ListItems` | `items` (a list of [`item`]), `hasMore` |

@@ -11,6 +11,7 @@ pub mod moderation;
 pub mod notify;
 pub mod personal;
 pub mod presence;
+pub mod push;
 pub mod relay;
 pub mod room;
 pub mod roster;

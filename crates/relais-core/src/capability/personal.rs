@@ -13,6 +13,7 @@
 //! | `membership` | `room` |
 //! | `read` | `seq` and `room`, or `with` (the other one of a direct conversation) |
 //! | `restriction` | `hold` (`muted` or `revoked`), `at`, `until?` |
+//! | `subscription` | where a browser takes pushes: `endpoint` (of its address only the push service), `createdAt` |
 //! | `notification` | a notification of the user's inbox ([`facts::notification`]), newest first |
 //! | `message` | a message ([`facts::message`]) that the user wrote, got privately, or has in a direct conversation |
 
@@ -52,6 +53,8 @@ pub struct Stored {
     pub restrictions: Vec<Restriction>,
     /// Notifications, newest first.
     pub inbox: Vec<Notified>,
+    /// The facts of subscriptions to pushes.
+    pub subscriptions: Vec<Facts>,
 }
 
 /// The first page of an export: everything but messages.
@@ -68,6 +71,8 @@ pub fn state(user: &UserId, stored: Stored) -> Facts {
     let theirs = |one: &&Restriction| one.against == Against::User(user.clone());
     let restrictions = stored.restrictions.iter().filter(theirs);
     lines.extend(restrictions.map(|one| line("restriction", restriction(one))));
+    let subscriptions = stored.subscriptions.into_iter();
+    lines.extend(subscriptions.map(|facts| line("subscription", Value::Object(facts))));
     lines.extend(stored.inbox.iter().map(|one| {
         let facts = facts::notification(&one.notification, one.is_read);
         line("notification", Value::Object(facts))

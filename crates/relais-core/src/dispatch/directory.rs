@@ -1,6 +1,7 @@
 //! What rooms are and who is known of them, through the door: read when it is needed for the first time, kept in memory, stored when there is time.
 //!
-//! Only for apps whose file has sorts of rooms or tells people that they were named; for all others nothing is read and nothing kept.
+//! Only for apps whose file has sorts of rooms, tells people that they were named, or has pushes requested for who is away; for all others
+//! nothing is read and nothing kept.
 
 use std::sync::Arc;
 
@@ -21,7 +22,8 @@ const READS_MAX: u32 = 3;
 impl Dispatcher {
     /// Somebody comes, with a token that was proved: from now on they can be named where it lets them in.
     pub fn meet(&self, tenant: &TenantKey, identity: &Identity) {
-        if let (true, Some(tenant)) = (self.mentions, self.in_use(tenant)) {
+        let is_remembered = self.mentions || self.rules.remembers;
+        if let (true, Some(tenant)) = (is_remembered, self.in_use(tenant)) {
             write(&tenant.directory).meet(identity);
         }
     }

@@ -22,6 +22,7 @@ mod messages;
 mod moderation;
 mod personal;
 mod presences;
+mod pushes;
 mod relays;
 mod rooms;
 mod sessions;
@@ -42,6 +43,7 @@ use crate::event::{EventKind, Facts};
 use crate::ids::TenantKey;
 use crate::ports::{Audiences, Doorman, Fanout, Sessions, Store};
 
+pub use pushes::Whereabouts;
 pub use sessions::Resumed;
 pub use stats::Stats;
 use tenant::Tenant;
@@ -81,6 +83,8 @@ pub struct Rules {
     pub session_rooms_max: usize,
     /// Notifications that an inbox keeps, at least 1: [`INBOX_MAX`].
     pub inbox_max: u32,
+    /// Whether everybody who comes is remembered with the rooms that their token claims, for who wants to know it while they are away.
+    pub remembers: bool,
 }
 
 impl Default for Rules {
@@ -92,6 +96,7 @@ impl Default for Rules {
             roles: Vec::new(),
             session_rooms_max: SESSION_ROOMS_MAX,
             inbox_max: INBOX_MAX,
+            remembers: false,
         }
     }
 }
@@ -187,6 +192,7 @@ impl Dispatcher {
             Command::Lift { against, hold } => self.lift(at, by, (&against, hold)).await,
             Command::Inbox(asked) => self.inbox(at, by, asked).await,
             Command::Personal(asked) => self.personal(at, by, asked).await,
+            Command::Push(asked) => self.push(at, by, asked).await,
             Command::Item(request) => self.item(at, by, &request).await,
             Command::ListItems(listing) => self.list_items(at, by, &listing).await,
             Command::Stats => Ok(tenant.stats(invocation.now.monotonic).facts()),

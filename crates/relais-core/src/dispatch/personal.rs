@@ -7,7 +7,7 @@ use super::Dispatcher;
 use super::settle::{store_error, too_many_conflicts};
 use super::tenant::{Tenant, read, write};
 use crate::capability::personal::{self, Stored};
-use crate::capability::{message, presence};
+use crate::capability::{message, presence, push};
 use crate::command::{ExportMark, Invocation, PersonalCommand};
 use crate::error::Error;
 use crate::event::Facts;
@@ -79,6 +79,10 @@ impl Dispatcher {
             marks: store.marks_of(user).await.map_err(store_error)?,
             inbox: inbox_of(tenant, user).await?,
             restrictions: store.restrictions().await.map_err(store_error)?,
+            subscriptions: {
+                let kept = store.subscriptions(user).await.map_err(store_error)?;
+                kept.iter().map(push::subscription).collect()
+            },
         })
     }
 

@@ -15,12 +15,13 @@ use super::http::{Match, Routes};
 use super::identity::IdentityRules;
 use super::mistake::{Mistakes, suggestion};
 use super::notices::Notices;
+use super::push::Push;
 use super::reader::{Node, Reader, Table};
 use super::rooms::Rooms;
 use super::rule::Compiler;
 use super::schema::Types;
 use super::server::ServerEvents;
-use super::settings::{Items, Limits, Presence, Push, SocketPath, roles};
+use super::settings::{Items, Limits, Presence, SocketPath, roles};
 use super::shape::{Shape, Shapes};
 use super::webhook::Webhook;
 
@@ -92,7 +93,7 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
     let demo = Demo::read(top.table("demo"), claims, &role_names, &rooms, &|name| {
         is_sent(name, &client, &http)
     });
-    let webhook = Webhook::read(top.table("webhook").as_ref());
+    let webhook = Webhook::read(top.table("webhook").as_ref(), push.is_on());
     top.finish();
     let name = name?;
     Some(App {
@@ -141,10 +142,10 @@ fn notify<'t>(
     rooms: &Rooms,
 ) -> (Push, Notices) {
     let Some(table) = top.table("notify") else {
-        return (Push::Off, Notices::default());
+        return (Push::default(), Notices::default());
     };
-    let push = Push::read(&table);
     let made = Notices::read(table.table("types").as_ref(), shapes, roles, rooms);
+    let push = Push::read(&table, &made);
     table.finish();
     (push, made)
 }

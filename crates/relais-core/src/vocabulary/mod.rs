@@ -24,6 +24,7 @@ mod identity;
 mod mistake;
 mod notices;
 mod places;
+mod push;
 mod reader;
 mod request;
 mod rooms;
@@ -55,12 +56,13 @@ pub use http::{Auth, Match, Parameters, Route, Routes, decode};
 pub use identity::{CLAIMED_ROOMS_MAX, IdentityRules, NAME_CHARS_MAX};
 pub use mistake::{Mistake, Mistakes};
 pub use notices::Notices;
+pub use push::{Push, When};
 pub use request::{Answer, Request};
 pub use rooms::{Automatic, JoinPolicy, MEMBER_ROOMS_MAX, ROOM_BYTES_MAX, RoomKind, Rooms};
 pub use rule::Rule;
 pub use schema::{Field, Fields};
 pub use server::{On, ServerEvent, ServerEvents, WIRE_EVENTS_MAX, WireEvent, WireEvents};
-pub use settings::{Item, Items, Limits, Presence, Push, Reach, SocketPath};
+pub use settings::{Item, Items, Limits, Presence, Reach, SocketPath};
 pub use shape::{Member, Shape};
 pub use view::{Path, PersonPart, RoomPart};
 pub use webhook::{Question, Webhook};
@@ -105,7 +107,7 @@ pub struct App {
     pub limits: Limits,
     /// Item kinds.
     pub items: Items,
-    /// Whether messages to somebody away go out as a push.
+    /// What goes out as a push besides.
     pub push: Push,
     /// What the team's own backend is told of.
     pub webhook: Webhook,

@@ -131,33 +131,6 @@ impl Presence {
     }
 }
 
-/// When a notification also goes out as a push.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Push {
-    /// Never.
-    #[default]
-    Off,
-    /// To somebody who has no live session.
-    Away,
-    /// To everybody.
-    Always,
-}
-
-impl Push {
-    pub(super) fn read(table: &Table<'_>) -> Self {
-        match table.text("push") {
-            None | Some(("off", _)) => Push::Off,
-            Some(("away", _)) => Push::Away,
-            Some(("always", _)) => Push::Always,
-            Some((other, at)) => {
-                let help = suggestion(other, ["off", "away", "always"]);
-                table.note(at, format!("unknown value \"{other}\" of \"push\"{help}"));
-                Push::Off
-            }
-        }
-    }
-}
-
 /// One `[items.*]` table: a kind of thing with fields, an owner, and a status that moves only forward as declared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {

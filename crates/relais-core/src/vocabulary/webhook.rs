@@ -26,21 +26,34 @@ const VOLATILE: [EventKind; 6] = [
     EventKind::PresenceChanged,
 ];
 
+/// What the backend is told where somebody is to get a push on a telephone. No kind of event: nothing of it is stored.
+const PUSH_REQUESTED: &str = "push.requested";
+
 /// `[webhook]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Webhook {
     /// Kinds of event that the backend is told of.
     pub tell: Vec<EventKind>,
+    /// Whether it is told of pushes, to send them on.
+    pub tells_pushes: bool,
 }
 
 impl Webhook {
-    pub(super) fn read(table: Option<&Table<'_>>) -> Self {
+    pub(super) fn read(table: Option<&Table<'_>>, is_push_on: bool) -> Self {
         let mut webhook = Self::default();
         let Some(table) = table else {
             return webhook;
         };
         let stored = |kind: &&EventKind| !VOLATILE.contains(kind);
         for (name, at) in table.texts("tell").unwrap_or_default() {
+            if name == PUSH_REQUESTED {
+                if !is_push_on {
+                    let text = "\"push.requested\" needs pushes; add push = \"away\" to [notify]";
+                    table.note(at, text);
+                }
+                webhook.tells_pushes = true;
+                continue;
+            }
             match EventKind::from_name(name) {
                 Some(kind) if VOLATILE.contains(&kind) => {
                     let text = format!("\"{name}\" is not stored, so nobody is told of it later");
@@ -52,7 +65,8 @@ impl Webhook {
                 Some(kind) => webhook.tell.push(kind),
                 None => {
                     let known = EventKind::ALL.iter().filter(stored);
-                    let help = suggestion(name, known.map(|kind| kind.name()));
+                    let known = known.map(|kind| kind.name()).chain([PUSH_REQUESTED]);
+                    let help = suggestion(name, known);
                     table.note(at, format!("unknown event \"{name}\"{help}"));
                 }
             }

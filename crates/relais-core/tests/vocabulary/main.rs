@@ -13,6 +13,7 @@ mod inbox;
 mod mistakes;
 mod mistakes_between;
 mod other_apps;
+mod pushes;
 mod relays;
 mod tasks;
 

@@ -10,7 +10,7 @@ use relais_core::limit::{ConnectionLimiter, UserLimiter};
 use relais_core::vocabulary::App;
 
 use crate::identity::Keys;
-use crate::outside::Backend;
+use crate::outside::{Backend, Browsers};
 
 /// An app in service.
 pub struct Served {
@@ -24,6 +24,8 @@ pub struct Served {
     pub keys: Arc<Keys>,
     /// The team's own backend, where the app has one.
     pub backend: Option<Arc<Backend>>,
+    /// What it pushes to browsers with, where it does.
+    pub browsers: Option<Arc<Browsers>>,
     /// The door to it.
     pub dispatcher: Arc<Dispatcher>,
     /// Limits that its file sets for single events of a user.

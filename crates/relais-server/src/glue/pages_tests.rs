@@ -7,6 +7,7 @@ use relais_core::event::{Audience, Event, EventKind, Message, NewRecord, Person,
 use relais_core::ids::{
     AudienceKey, Conversation, Epoch, Id, RoomKey, Seq, SessionId, TenantKey, Timestamp, UserId,
 };
+use relais_core::outside::Subscription;
 use relais_core::ports::{
     self, CommitError, Committed, Fanout, Head, Interval, Member, Membership, MessageQuery, Store,
     StoredPresence, TenantStore, Transaction, UserMessages,
@@ -144,6 +145,10 @@ impl TenantStore for CountingTenant {
 
     async fn notification(&self, user: &UserId, id: Id) -> Answer<Option<ports::Notified>> {
         self.inner.notification(user, id).await
+    }
+
+    async fn subscriptions(&self, user: &UserId) -> Answer<Vec<Subscription>> {
+        self.inner.subscriptions(user).await
     }
 
     async fn unread_notifications(&self, user: &UserId) -> Answer<u64> {

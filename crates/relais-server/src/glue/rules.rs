@@ -53,6 +53,7 @@ pub fn of(app: &App, limits: &Limits) -> Rules {
         roles: app.roles.clone(),
         session_rooms_max: limits.session_rooms_max,
         inbox_max: limits.inbox_max,
+        remembers: app.webhook.tells_pushes,
     }
 }
 
@@ -90,14 +91,16 @@ fn item_kind(kind: &vocabulary::Item) -> ItemKind {
 pub struct FileAudiences(pub Arc<App>);
 
 impl Audiences for FileAudiences {
-    /// What the backend is told of is stored even where no client hears of it.
+    /// What the backend is told of, and what pushes follow from, is stored even where no client hears of it.
     fn audience(&self, event: &Event) -> Option<Audience> {
-        let told = || self.0.webhook.tells(event.kind).then(Audience::default);
+        let App { webhook, push, .. } = &*self.0;
+        let is_wanted = webhook.tells(event.kind) || push.follows(event.kind);
+        let told = || is_wanted.then(Audience::default);
         self.0.audience(event).or_else(told)
     }
 
     fn tells(&self, kind: EventKind) -> bool {
-        self.0.tells(kind)
+        self.0.tells(kind) || self.0.push.is_of(kind)
     }
 
     fn notices(&self, event: &Event) -> Vec<Notice> {

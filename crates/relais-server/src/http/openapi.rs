@@ -51,12 +51,12 @@ pub fn document(served: &Served, base: &str) -> Value {
             "title": &*served.app.title,
             "version": env!("CARGO_PKG_VERSION"),
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
-            "description": "The routes of the app file, and under /v1 the server-to-server API that every app has.",
+            "description": "The routes of the app file, and under /v1 what every app has: the server-to-server API, and a user's pushes.",
         },
         "servers": [{ "url": url }],
         "tags": [
             { "name": "app", "description": "What the app file declares" },
-            { "name": "v1", "description": "For the team's backend, with an API key" },
+            { "name": "v1", "description": "For the team's backend, with an API key; and for a user's own pushes, with a token" },
             { "name": "server", "description": "The server itself" },
         ],
         "paths": paths,
@@ -83,8 +83,10 @@ fn built_in(route: &routes::Route) -> Value {
             json!({ "name": name, "in": "query", "schema": schema, "description": description }),
         );
     }
-    parameters.push(json!({ "name": "relais-tenant", "in": "header", "schema": { "type": "string" },
-        "description": "Which tenant, in an app that has tenants; without it the app's default tenant." }));
+    if !route.is_for_users() {
+        parameters.push(json!({ "name": "relais-tenant", "in": "header", "schema": { "type": "string" },
+            "description": "Which tenant, in an app that has tenants; without it the app's default tenant." }));
+    }
     let media = match route.operation {
         Operation::Export => "application/x-ndjson",
         _ => "application/json",
@@ -95,9 +97,13 @@ fn built_in(route: &routes::Route) -> Value {
         }
         None => json!({ "description": "Done" }),
     };
+    let security = match route.is_for_users() {
+        true => json!({ "userToken": [] }),
+        false => json!({ "apiKey": [] }),
+    };
     let mut operation = json!({
         "operationId": route.id, "summary": route.summary, "tags": ["v1"],
-        "security": [{ "apiKey": [] }], "parameters": parameters,
+        "security": [security], "parameters": parameters,
         "responses": with_errors(route.status, answer),
     });
     if let Some(schema) = route.body() {
@@ -197,6 +203,7 @@ fn schemas() -> Value {
         "membership",
         "read",
         "restriction",
+        "subscription",
         "notification",
         "message",
     ];

@@ -68,6 +68,8 @@ pub struct Ask<'a> {
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
 }
@@ -122,6 +124,17 @@ impl Outgoing {
         }
     }
 
+    /// The same for an address that a client chose: it is https too, but for hosts that the operator has named.
+    pub fn check_foreign(&self, url: &str) -> Result<Url, OutgoingError> {
+        let url = self.check(url)?;
+        let host = url.host_str().unwrap_or_default().to_lowercase();
+        let is_named = is_allowed(&self.allowed, &host, url.port_or_known_default());
+        match url.scheme() == "https" || is_named {
+            true => Ok(url),
+            false => Err(OutgoingError::Address),
+        }
+    }
+
     /// Asks.
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Answer, OutgoingError> {
         let url = self.check(ask.url)?;
@@ -136,7 +149,7 @@ impl Outgoing {
             reason => OutgoingError::Unreachable(reason),
         };
         let mut response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > ask.bytes_max {
@@ -147,6 +160,7 @@ impl Outgoing {
         }
         Ok(Answer {
             status,
+            headers,
             body: body.freeze(),
         })
     }

@@ -89,10 +89,10 @@ impl Backend {
             return Told::NotNow;
         }
         match self.post(id, body, TELL_TIMEOUT).await {
-            Ok((status, _)) if status.is_success() => Told::Done,
+            Ok((status, _)) if status.is_success() => Told::Done(Vec::new()),
             Ok((StatusCode::GONE, _)) => Told::Never("answered 410".to_owned()),
-            Ok((status, _)) => Told::Later(format!("answered {}", status.as_u16())),
-            Err(reason) => Told::Later(reason),
+            Ok((status, _)) => Told::Later(format!("answered {}", status.as_u16()), None),
+            Err(reason) => Told::Later(reason, None),
         }
     }
 

@@ -167,9 +167,23 @@ impl Follower {
         if due.is_empty() {
             return Ok(false);
         }
-        let changes = self.tell(tenant, due, true).await;
-        self.outside.settle(tenant, now, changes).await?;
-        Ok(true)
+        if !self.teller.keeps_first() {
+            let changes = self.tell(tenant, due, true).await;
+            self.outside.settle(tenant, now, changes).await?;
+            return Ok(true);
+        }
+        let told = due.into_iter().map(|errand| async move {
+            let told = self.teller.tell(tenant, &errand).await;
+            let now = self.clock.now().wall;
+            let changes = self.kept(errand, told, true);
+            self.outside.settle(tenant, now, changes).await
+        });
+        let mut told = stream::iter(told).buffer_unordered(TOLD_AT_ONCE);
+        let mut settled = Ok(true);
+        while let Some(one) = told.next().await {
+            settled = settled.and(one.map(|()| true));
+        }
+        settled
     }
 
     /// Tells what a page of the log makes; whether there may be another page.
@@ -200,7 +214,10 @@ impl Follower {
             true => Vec::new(),
             false => self.teller.errands(&wanted).await?,
         };
-        let mut changes = self.tell(tenant, errands, false).await;
+        let mut changes = match self.teller.keeps_first() {
+            true => errands.into_iter().map(OutsideChange::Park).collect(),
+            false => self.tell(tenant, errands, false).await,
+        };
         changes.push(self.moved_to(position));
         let now = self.clock.now().wall;
         self.outside.settle(tenant, now, changes).await?;
@@ -238,9 +255,9 @@ impl Follower {
         let finished = is_parked.then_some(OutsideChange::Finish(errand.id));
         let now = self.clock.now();
         match told {
-            Told::Done => {
+            Told::Done(changes) => {
                 done("done");
-                finished.into_iter().collect()
+                finished.into_iter().chain(changes).collect()
             }
             Told::NotNow => {
                 let pause = self
@@ -251,11 +268,12 @@ impl Follower {
                 errand.due_at = schedule::after(now.wall, wait);
                 vec![OutsideChange::Park(errand)]
             }
-            Told::Later(reason) => {
+            Told::Later(reason, wait) => {
                 done("failed");
                 errand.attempts += 1;
                 errand.is_dead = errand.attempts >= schedule::ATTEMPTS_MAX;
-                errand.due_at = schedule::after(now.wall, schedule::wait(errand.attempts));
+                let wait = schedule::wait(errand.attempts).max(wait.unwrap_or_default());
+                errand.due_at = schedule::after(now.wall, wait);
                 vec![self.failed(errand, reason)]
             }
             Told::Never(reason) => {

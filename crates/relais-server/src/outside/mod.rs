@@ -9,33 +9,36 @@ mod asking;
 mod backend;
 mod bell;
 mod follower;
+mod push;
 mod schedule;
 mod start;
 mod telling;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use relais_core::event::{EventKind, Record};
 use relais_core::ids::{Monotonic, TenantKey};
-use relais_core::outside::Errand;
+use relais_core::outside::{Errand, OutsideChange};
 use relais_core::ports::StoreError;
 
 pub use asking::{Answer, Backend, Door};
 pub use backend::Address;
 pub use bell::{Bell, Bells};
 pub use follower::Follower;
-pub use start::{backend, doorman, followers};
+pub use push::{Browsers, Pushes, Vapid, VapidError};
+pub use start::{backend, browsers, doorman, followers};
 pub use telling::Webhooks;
 
 /// What became of an errand.
 #[derive(Debug)]
 pub enum Told {
-    /// It is done.
-    Done,
-    /// It may work later.
-    Later(String),
-    /// It was not tried, because nothing has worked a moment ago.
+    /// It is done, and this is to be kept of it.
+    Done(Vec<OutsideChange>),
+    /// It may work later; after so long, if whoever refused it said so.
+    Later(String, Option<Duration>),
+    /// It was not tried, because nothing has worked a moment ago, or because it is too early.
     NotNow,
     /// It will never work.
     Never(String),
@@ -55,6 +58,12 @@ pub trait Teller: Send + Sync {
 
     /// Tells.
     async fn tell(&self, tenant: &TenantKey, errand: &Errand) -> Told;
+
+    /// Whether what is found in the log is kept first and then told one by one, each settled as it is told, so that a kill repeats as little as
+    /// can be. Else only what could not be told is kept.
+    fn keeps_first(&self) -> bool {
+        false
+    }
 
     /// Until when there is no sense in trying.
     fn pauses_until(&self) -> Option<Monotonic>;

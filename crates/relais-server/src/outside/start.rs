@@ -1,4 +1,4 @@
-//! Which apps have a backend, and who follows their logs: from the settings and the app files to what runs.
+//! Which apps have a backend and push to browsers, and who follows their logs: from the settings and the app files to what runs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,12 +11,16 @@ use relais_core::ports::{Doorman, Outside, Store};
 use relais_core::vocabulary::App;
 use tokio::runtime::Handle;
 
-use super::{Backend, Bell, Bells, Door, Follower, Teller, Webhooks};
+use super::{Backend, Bell, Bells, Browsers, Door, Follower, Pushes, Teller, Webhooks};
 use crate::boot::BootError;
 use crate::clock::Clock;
+use crate::development;
 use crate::glue::apps::Apps;
 use crate::outgoing::Outgoing;
-use crate::settings::Settings;
+use crate::settings::{Settings, VapidSettings};
+
+/// Name of the key in the data folder that development mode pushes with.
+const VAPID_KEY: &str = "vapid.key";
 
 /// The backend of an app: its own, else that of all apps, else none.
 pub fn backend(
@@ -28,7 +32,7 @@ pub fn backend(
     let own = settings.app_webhooks.get(&*app.name);
     let set = own.unwrap_or(&settings.webhook);
     let Some(address) = set.address(&app.name)? else {
-        if !app.webhook.tell.is_empty() {
+        if !app.webhook.tell.is_empty() || app.webhook.tells_pushes {
             tracing::warn!(app = %app.name, "there is no `webhook_url`, so nobody is told of this app's events");
         }
         return Ok(None);
@@ -41,6 +45,38 @@ pub fn backend(
         })?;
     let backend = Backend::new(address, outgoing.clone(), Handle::current(), clock);
     Ok(Some(Arc::new(backend)))
+}
+
+/// What an app pushes to browsers with, where it pushes at all and the server has a key.
+pub fn browsers(
+    settings: &Settings,
+    app: &App,
+    outgoing: &Outgoing,
+    clock: Clock,
+) -> Result<Option<Arc<Browsers>>, BootError> {
+    if !app.push.is_on() {
+        return Ok(None);
+    }
+    let vapid = match settings.vapid.read()? {
+        Some(vapid) => vapid,
+        None if settings.is_development() => {
+            let kept = development::kept_secret(&settings.data, VAPID_KEY);
+            let key = kept.map_err(|reason| BootError::DevelopmentKey {
+                path: settings.data.display().to_string(),
+                reason,
+            })?;
+            let own = VapidSettings::of_development(key);
+            own.read()?.ok_or_else(|| own.missing())?
+        }
+        None => {
+            if !app.webhook.tells_pushes {
+                tracing::warn!(app = %app.name, "there is no `vapid_private_key`, so nobody who is away gets this app's pushes");
+            }
+            return Ok(None);
+        }
+    };
+    let browsers = Browsers::new(vapid, outgoing.clone(), clock);
+    Ok(Some(Arc::new(browsers)))
 }
 
 /// Who says who may join an app's rooms.
@@ -75,6 +111,18 @@ where
             tellers.push(Arc::new(Webhooks {
                 app: served.app.clone(),
                 backend: backend.clone(),
+            }));
+        }
+        let backend = served.backend.clone();
+        let backend = backend.filter(|_| served.app.webhook.tells_pushes);
+        if served.browsers.is_some() || backend.is_some() {
+            tellers.push(Arc::new(Pushes {
+                served: served.clone(),
+                store: store.clone(),
+                outside: store.clone(),
+                browsers: served.browsers.clone(),
+                backend,
+                clock,
             }));
         }
         for teller in tellers {

@@ -7,6 +7,7 @@ mod files;
 mod limits;
 mod table;
 mod token_keys;
+mod vapid;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ pub use files::ImageEngine;
 pub use limits::Limits;
 pub use table::{Row, TABLE};
 pub use token_keys::TokenKeys;
+pub use vapid::VapidSettings;
 pub use webhook::WebhookSettings;
 
 /// Why the settings are refused. The text names the key, the place it came from and what would be right.
@@ -126,6 +128,8 @@ pub struct Settings {
     pub webhook: WebhookSettings,
     /// The same for single apps.
     pub app_webhooks: BTreeMap<String, WebhookSettings>,
+    /// Who we are to push services.
+    pub vapid: VapidSettings,
     /// Hosts inside one's own network that the server may ask.
     pub outgoing_private_hosts: Vec<String>,
     /// Keys of the team's backend.
@@ -319,6 +323,7 @@ impl RawSettings {
             app_token_keys: self.apps.keys.clone(),
             webhook: WebhookSettings::read(self),
             app_webhooks: self.apps.webhooks.clone(),
+            vapid: VapidSettings::of(self)?,
             outgoing_private_hosts: self.list("outgoing_private_hosts"),
             api_keys: self.list("api_key"),
             allowed_origins: self.origins()?,

@@ -87,7 +87,7 @@ pub const TABLE: &[Row] = &[
         "outgoing_private_hosts",
         &["RELAIS_OUTGOING_PRIVATE_HOSTS"],
         "",
-        "Hosts inside one's own network that webhooks and key sets may be on, separated by commas, each `host` or `host:port`",
+        "Hosts inside one's own network that webhooks, key sets and push services may be on, separated by commas, each `host` or `host:port`",
     ),
     row(
         "webhook_url",
@@ -99,6 +99,17 @@ pub const TABLE: &[Row] = &[
         "webhook_secret",
         &["WEBHOOK_SECRET"],
         "What requests to it are signed with: `whsec_` and 24 to 64 bytes in base64",
+    ),
+    secret(
+        "vapid_private_key",
+        &["VAPID_PRIVATE_KEY"],
+        "Private key with which pushes to browsers are signed: 32 bytes in base64url; without it there are none, but in development mode",
+    ),
+    row(
+        "vapid_subject",
+        &["VAPID_SUBJECT"],
+        "",
+        "Where push services reach the operator: `mailto:…` or `https://…`; needed beside that key",
     ),
     secret(
         "api_key",

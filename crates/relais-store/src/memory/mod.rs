@@ -20,6 +20,7 @@ use relais_core::ids::{
     Conversation, Id, ItemKey, Position, RoomKey, Seq, SessionId, Shelf, TenantKey, Timestamp,
     UserId,
 };
+use relais_core::outside::Subscription;
 use relais_core::ports::{
     CommitError, Committed, Fanout, Head, InboxPage, InboxQuery, Interval, ItemPage, ItemQuery,
     LogPage, Member, Membership, MessagePage, MessageQuery, Notified, RoomPerson, RoomState, Store,
@@ -200,6 +201,11 @@ impl TenantStore for MemoryTenant {
 
     async fn notification(&self, user: &UserId, id: Id) -> Result<Option<Notified>, StoreError> {
         Ok(self.held().notification(user, id))
+    }
+
+    async fn subscriptions(&self, user: &UserId) -> Result<Vec<Subscription>, StoreError> {
+        let users = std::slice::from_ref(user);
+        Ok(self.held().outside.subscriptions(users))
     }
 
     async fn unread_notifications(&self, user: &UserId) -> Result<u64, StoreError> {

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use relais_core::ids::{Id, Position, TenantKey, Timestamp, UserId};
+use relais_core::ids::{Id, Position, RoomKey, TenantKey, Timestamp, UserId};
 use relais_core::outside::{
-    DEAD_MAX, Errand, OutsideChange, SUBSCRIPTIONS_MAX, Subscription, Waiting, Which,
+    DEAD_MAX, Errand, OutsideChange, SUBSCRIBED_MAX, SUBSCRIPTIONS_MAX, Subscription, Waiting,
+    Which,
 };
-use relais_core::ports::{Outside, StoreError, TenantStore as _};
+use relais_core::ports::{Membership, Outside, StoreError, TenantStore as _};
 
 use super::{MemoryStore, held};
 
@@ -38,9 +39,11 @@ impl Kept {
             OutsideChange::Finish(id) => {
                 self.errands.remove(&id);
             }
-            OutsideChange::Subscribe(new) => {
-                self.subscriptions
-                    .retain(|kept| kept.endpoint != new.endpoint);
+            OutsideChange::Subscribe(mut new) => {
+                let same = |kept: &Subscription| kept.endpoint == new.endpoint;
+                if let Some(index) = self.subscriptions.iter().position(same) {
+                    new.replace(self.subscriptions.remove(index));
+                }
                 let user = new.user.clone();
                 self.subscriptions.push(new);
                 let theirs = |kept: &&Subscription| kept.user == user;
@@ -52,7 +55,34 @@ impl Kept {
             OutsideChange::Unsubscribe { user, endpoint } => self
                 .subscriptions
                 .retain(|kept| kept.user != user || kept.endpoint != endpoint),
+            OutsideChange::Show {
+                user,
+                endpoint,
+                shown,
+            } => self.change(&user, &endpoint, |kept| kept.show(shown)),
+            OutsideChange::Hide {
+                user,
+                endpoint,
+                tag,
+            } => self.change(&user, &endpoint, |kept| kept.hide(&tag)),
         }
+    }
+
+    fn change(&mut self, user: &UserId, endpoint: &str, change: impl FnOnce(&mut Subscription)) {
+        let theirs = |kept: &&mut Subscription| kept.user == *user && *kept.endpoint == *endpoint;
+        if let Some(kept) = self.subscriptions.iter_mut().find(theirs) {
+            change(kept);
+        }
+    }
+
+    /// Of these users, in their order.
+    pub(super) fn subscriptions(&self, users: &[UserId]) -> Vec<Subscription> {
+        let of = |user: &UserId| {
+            let user = user.clone();
+            let all = self.subscriptions.iter();
+            all.filter(move |kept| kept.user == user).cloned()
+        };
+        users.iter().flat_map(of).collect()
     }
 
     pub(super) fn erase_user(&mut self, user: &UserId) {
@@ -170,12 +200,23 @@ impl Outside for MemoryStore {
         users: &[UserId],
     ) -> Result<Vec<Subscription>, StoreError> {
         let tenant = self.handle(tenant);
-        let state = tenant.held();
-        let of = |user: &UserId| {
-            let user = user.clone();
-            let all = state.outside.subscriptions.iter();
-            all.filter(move |kept| kept.user == user).cloned()
-        };
-        Ok(users.iter().flat_map(of).collect())
+        let found = tenant.held().outside.subscriptions(users);
+        Ok(found)
+    }
+
+    async fn subscribed(
+        &self,
+        tenant: &TenantKey,
+        room: &RoomKey,
+    ) -> Result<Vec<Subscription>, StoreError> {
+        let tenant = self.handle(tenant);
+        let people = tenant.people(room).await?;
+        let belongs = people
+            .into_iter()
+            .filter(|one| one.membership != Membership::Removed);
+        let users: Vec<UserId> = belongs.map(|one| one.person.id).collect();
+        let mut found = tenant.held().outside.subscriptions(&users);
+        found.truncate(SUBSCRIBED_MAX);
+        Ok(found)
     }
 }

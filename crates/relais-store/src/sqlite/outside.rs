@@ -3,15 +3,17 @@
 //! Changes are written by the writer inside its open transaction, together with those of others; questions go to the readers' threads.
 
 use async_trait::async_trait;
-use relais_core::ids::{Id, Position, TenantKey, Timestamp, UserId};
+use relais_core::ids::{Id, Position, RoomKey, TenantKey, Timestamp, UserId};
 use relais_core::outside::{
-    DEAD_MAX, Errand, OutsideChange, SUBSCRIPTIONS_MAX, Subscription, Waiting, Which,
+    DEAD_MAX, Errand, OutsideChange, SUBSCRIBED_MAX, SUBSCRIPTIONS_MAX, Subscription, Waiting,
+    Which,
 };
 use relais_core::ports::{Outside, StoreError, TenantStore as _};
 use rusqlite::{Connection, Params, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::batch::broken;
 use super::fault::{failed, store_error};
 use super::query::{all, first};
 use super::{SqliteStore, rows, trim};
@@ -39,7 +41,47 @@ pub(super) fn write(connection: &Connection, tenant: i64, change: &OutsideChange
             "DELETE FROM subscriptions WHERE tenant = ?1 AND endpoint = ?2 AND user = ?3",
             (tenant, &**endpoint, user.as_str()),
         ),
+        OutsideChange::Show {
+            user,
+            endpoint,
+            shown,
+        } => rewrite(connection, tenant, (user, endpoint), |kept| {
+            kept.show(shown.clone())
+        }),
+        OutsideChange::Hide {
+            user,
+            endpoint,
+            tag,
+        } => rewrite(connection, tenant, (user, endpoint), |kept| kept.hide(tag)),
     }
+}
+
+/// Changes a subscription, if it is there and this user's.
+fn rewrite(
+    connection: &Connection,
+    tenant: i64,
+    (user, endpoint): (&UserId, &str),
+    change: impl FnOnce(&mut Subscription),
+) -> Sqlite<()> {
+    let Some(mut kept) = subscription(connection, tenant, endpoint)? else {
+        return Ok(());
+    };
+    if kept.user != *user {
+        return Ok(());
+    }
+    change(&mut kept);
+    let sql = "UPDATE subscriptions SET data = ?3 WHERE tenant = ?1 AND endpoint = ?2";
+    run(connection, sql, (tenant, endpoint, json(&kept)?))
+}
+
+fn subscription(
+    connection: &Connection,
+    tenant: i64,
+    endpoint: &str,
+) -> Sqlite<Option<Subscription>> {
+    let sql = "SELECT data FROM subscriptions WHERE tenant = ?1 AND endpoint = ?2";
+    let read = |row: &Row<'_>| parse(&text(row)?);
+    first(connection, sql, (tenant, endpoint), read).map_err(broken)
 }
 
 fn run(connection: &Connection, sql: &str, params: impl Params) -> Sqlite<()> {
@@ -70,9 +112,13 @@ fn park(connection: &Connection, tenant: i64, errand: &Errand) -> Sqlite<()> {
 }
 
 fn subscribe(connection: &Connection, tenant: i64, new: &Subscription) -> Sqlite<()> {
+    let mut new = new.clone();
+    if let Some(old) = subscription(connection, tenant, &new.endpoint)? {
+        new.replace(old);
+    }
     let sql = "DELETE FROM subscriptions WHERE tenant = ?1 AND endpoint = ?2";
     run(connection, sql, (tenant, &*new.endpoint))?;
-    let (user, data) = (new.user.as_str(), json(new)?);
+    let (user, data) = (new.user.as_str(), json(&new)?);
     let sql = "INSERT INTO subscriptions (tenant, user, endpoint, data) VALUES (?1, ?2, ?3, ?4)";
     run(connection, sql, (tenant, user, &*new.endpoint, data))?;
     let sql = "DELETE FROM subscriptions WHERE tenant = ?1 AND user = ?2 AND id <=
@@ -146,7 +192,7 @@ fn waiting(connection: &Connection, tenant: i64, queue: &str) -> Result<Waiting,
     Ok(found.unwrap_or_default())
 }
 
-fn subscriptions(
+pub(super) fn subscriptions(
     connection: &Connection,
     tenant: i64,
     users: &[UserId],
@@ -158,6 +204,29 @@ fn subscriptions(
         found.extend(all(connection, sql, params, |row| parse(&text(row)?))?);
     }
     Ok(found)
+}
+
+/// Through the people of the room, and not at all where nobody has subscribed.
+fn subscribed(
+    connection: &Connection,
+    tenant: i64,
+    room: &RoomKey,
+) -> Result<Vec<Subscription>, StoreError> {
+    let sql = "WITH room AS MATERIALIZED
+                 (SELECT id FROM places WHERE tenant = ?1 AND class = 1 AND a = ?2 AND b = ?3
+                    AND EXISTS (SELECT 1 FROM subscriptions WHERE tenant = ?1)),
+               belonging AS MATERIALIZED
+                 (SELECT members.user FROM room CROSS JOIN members ON members.place = room.id
+                  WHERE members.removed = 0
+                  UNION
+                  SELECT claims.user FROM room CROSS JOIN claims ON claims.place = room.id
+                  WHERE NOT EXISTS (SELECT 1 FROM members WHERE members.place = room.id
+                                    AND members.user = claims.user AND members.removed <> 0))
+               SELECT subscriptions.data FROM belonging CROSS JOIN subscriptions
+                 ON subscriptions.tenant = ?1 AND subscriptions.user = belonging.user
+               LIMIT ?4";
+    let params = (tenant, &*room.kind, &*room.id, SUBSCRIBED_MAX as i64);
+    all(connection, sql, params, |row| parse(&text(row)?))
 }
 
 impl SqliteStore {
@@ -246,6 +315,18 @@ impl Outside for SqliteStore {
         let users = users.to_vec();
         self.ask_of(tenant, move |connection, tenant| {
             subscriptions(connection, tenant, &users)
+        })
+        .await
+    }
+
+    async fn subscribed(
+        &self,
+        tenant: &TenantKey,
+        room: &RoomKey,
+    ) -> Result<Vec<Subscription>, StoreError> {
+        let room = room.clone();
+        self.ask_of(tenant, move |connection, tenant| {
+            subscribed(connection, tenant, &room)
         })
         .await
     }

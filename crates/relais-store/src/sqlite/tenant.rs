@@ -9,6 +9,7 @@ use relais_core::event::{Item, Message, Person};
 use relais_core::ids::{
     Conversation, Id, ItemKey, Position, RoomKey, Seq, SessionId, Shelf, Timestamp, UserId,
 };
+use relais_core::outside::Subscription;
 use relais_core::ports::{
     CommitError, Committed, Head, InboxPage, InboxQuery, Interval, ItemPage, ItemQuery, LogPage,
     Member, Membership, MessagePage, MessageQuery, Notified, RoomPerson, RoomState, StoreError,
@@ -24,7 +25,7 @@ use super::heads::TenantLog;
 use super::pace;
 use super::rows::Prepared;
 use super::writer::{Commit, Job};
-use super::{inbox, items};
+use super::{inbox, items, outside};
 use super::{query, rooms};
 
 /// The handle; cheap, one for a tenant.
@@ -221,6 +222,12 @@ impl TenantStore for SqliteTenant {
     async fn notification(&self, user: &UserId, id: Id) -> Result<Option<Notified>, StoreError> {
         let user = user.clone();
         self.ask(move |connection, tenant| inbox::notification(connection, tenant, &user, id))
+            .await
+    }
+
+    async fn subscriptions(&self, user: &UserId) -> Result<Vec<Subscription>, StoreError> {
+        let users = vec![user.clone()];
+        self.ask(move |connection, tenant| outside::subscriptions(connection, tenant, &users))
             .await
     }
 

@@ -19,6 +19,7 @@ use relais_core::event::{
     Audience, Event, EventKind, Facts, Item, Message, Person, Record, Volatile,
 };
 use relais_core::ids::*;
+use relais_core::outside::Subscription;
 use relais_core::ports::*;
 use relais_core::restriction::{Against, Closing, Restriction};
 use relais_store::memory::MemoryStore;
@@ -421,6 +422,10 @@ impl House {
 
     pub async fn tenant_store(&self) -> Arc<dyn TenantStore> {
         self.store.inner.tenant(&tenant()).await.unwrap()
+    }
+
+    pub fn memory(&self) -> &MemoryStore {
+        &self.store.inner
     }
 
     pub fn in_hub(&self, session: &str, room: &RoomKey) -> bool {

@@ -15,6 +15,7 @@ mod messages;
 mod moderation;
 mod personal;
 mod presence;
+mod pushes;
 mod relays;
 mod resume;
 mod rooms;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use relais_core::command::{
     Actor, Command, Identity, InboxCommand, NewMessage, NewNotification, NewRelay, PersonalCommand,
-    SeqRange,
+    PushCommand, SeqRange,
 };
 use relais_core::error::{Code, Error};
 use relais_core::event::Person;
@@ -36,7 +36,7 @@ pub struct Asked<'r> {
 
 impl Asked<'_> {
     /// Who acts, and what is asked.
-    pub fn command(&self) -> Result<(Actor, Command), Error> {
+    pub fn command(&self, asker: Actor) -> Result<(Actor, Command), Error> {
         let command = match self.route.operation {
             Operation::Publish => Command::Relay(self.relay()?),
             Operation::SendMessage => return self.send(),
@@ -73,9 +73,23 @@ impl Asked<'_> {
             Operation::Erase => Command::Personal(PersonalCommand::Erase {
                 user: self.user("userId")?,
             }),
-            Operation::Stats => Command::Stats,
+            Operation::Stats | Operation::PushKey => Command::Stats,
+            Operation::Subscribe => Command::Push(PushCommand::Subscribe {
+                endpoint: self.text("endpoint").unwrap_or_default().into(),
+                p256dh: self.key("p256dh"),
+                auth: self.key("auth"),
+            }),
+            Operation::Unsubscribe => Command::Push(PushCommand::Unsubscribe {
+                endpoint: self.text("endpoint").unwrap_or_default().into(),
+            }),
         };
-        Ok((Actor::Backend, command))
+        Ok((asker, command))
+    }
+
+    /// A key of a browser's subscription. Some write padding, which says nothing.
+    fn key(&self, name: &str) -> Arc<str> {
+        let text = self.body["keys"][name].as_str().unwrap_or_default();
+        text.trim_end_matches('=').into()
     }
 
     fn relay(&self) -> Result<NewRelay, Error> {

@@ -1,9 +1,10 @@
-//! The server-to-server API that every app has: `/v1/…`, for the team's backend with an API key.
+//! The API that every app has: `/v1/…`, for the team's backend with an API key, and for a user's own pushes with a token.
 //!
 //! A request becomes one command and goes through the same dispatcher as everything else. Answers are the core's facts, with rooms under
 //! the names that clients know. An export is written line by line as it is read.
 
 mod command;
+mod pushes;
 pub mod routes;
 
 use std::net::IpAddr;
@@ -63,13 +64,7 @@ async fn do_it(
     peer: IpAddr,
 ) -> Result<Response, Error> {
     let (actor, tenant) = authenticate(web, served, parts, peer).await?;
-    if actor != Actor::Backend {
-        let text = format!(
-            "unable to call \"{} {}\"; it takes an API key",
-            route.method, route.path
-        );
-        return Err(Error::new(Code::Forbidden, text));
-    }
+    permit(route, &actor)?;
     let body = read_json(body, &web.body).await?.unwrap_or_default();
     check(route, &body)?;
     let asked = Asked {
@@ -80,7 +75,12 @@ async fn do_it(
         body: &body,
         now: web.clock.now().wall,
     };
-    let (actor, command) = asked.command()?;
+    if route.is_for_users()
+        && let Some(answer) = pushes::look(web, served, route, (&tenant, &actor), &body)?
+    {
+        return Ok((StatusCode::OK, json_headers(), answer.to_string()).into_response());
+    }
+    let (actor, command) = asked.command(actor)?;
     let door = Door {
         served: served.clone(),
         clock: web.clock,
@@ -97,6 +97,17 @@ async fn do_it(
     let facts = web.files.links().shown_now(&facts).into_owned();
     let answer = shown(route.operation, facts, &served.app);
     Ok((status, json_headers(), answer.to_string()).into_response())
+}
+
+fn permit(route: &Route, actor: &Actor) -> Result<(), Error> {
+    let takes = match (route.is_for_users(), actor) {
+        (true, Actor::Backend) => "a user's token",
+        (false, Actor::User(_)) => "an API key",
+        (true, Actor::User(_)) | (false, Actor::Backend) => return Ok(()),
+    };
+    let Route { method, path, .. } = route;
+    let text = format!("unable to call \"{method} {path}\"; it takes {takes}");
+    Err(Error::new(Code::Forbidden, text))
 }
 
 /// The way to the dispatcher for one request.

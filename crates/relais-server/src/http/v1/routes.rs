@@ -1,4 +1,4 @@
-//! The routes of the server-to-server API: one table, from which requests are matched and documents are written.
+//! The routes that every app has, the server-to-server API and those of a user's pushes: one table, from which requests are matched and documents are written.
 //!
 //! A path in it is without the app's name. What a body may be is [`Route::body`]; the documents show the very schema that is checked.
 
@@ -43,6 +43,12 @@ pub enum Operation {
     Erase,
     /// Counters.
     Stats,
+    /// What browsers subscribe to pushes with.
+    PushKey,
+    /// Takes pushes in a browser.
+    Subscribe,
+    /// Takes none there any more.
+    Unsubscribe,
 }
 
 /// A route.
@@ -70,8 +76,11 @@ const fn route(
     summary: &'static str,
 ) -> Route {
     let status = match operation {
-        Operation::SendMessage | Operation::Notify => 201,
-        Operation::Disconnect | Operation::Unmute | Operation::Unrevoke => 204,
+        Operation::SendMessage | Operation::Notify | Operation::Subscribe => 201,
+        Operation::Disconnect
+        | Operation::Unmute
+        | Operation::Unrevoke
+        | Operation::Unsubscribe => 204,
         _ => 200,
     };
     Route {
@@ -109,6 +118,9 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/users/{userId}/data", Operation::Export, "exportUser", "Everything that is stored about a user, one JSON object a line"),
     route("DELETE", "/v1/users/{userId}/data", Operation::Erase, "eraseUser", "Erase everything that is stored about a user"),
     route("GET", "/v1/stats", Operation::Stats, "getStats", "Counters of the tenant"),
+    route("GET", "/v1/push/key", Operation::PushKey, "getPushKey", "The key with which a browser subscribes to pushes"),
+    route("POST", "/v1/push/subscriptions", Operation::Subscribe, "subscribe", "Take pushes in a browser, whose subscription this is as it came"),
+    route("DELETE", "/v1/push/subscriptions", Operation::Unsubscribe, "unsubscribe", "Take no pushes there any more"),
 ];
 
 /// What a method and path lead to.
@@ -163,6 +175,14 @@ pub fn parameter(segment: &'static str) -> Option<&'static str> {
 }
 
 impl Route {
+    /// Whether it is for a user, with a token; the others are for the team's backend, with an API key.
+    pub fn is_for_users(&self) -> bool {
+        matches!(
+            self.operation,
+            Operation::PushKey | Operation::Subscribe | Operation::Unsubscribe
+        )
+    }
+
     /// Query parameters: name, schema, what it is.
     pub fn query(&self) -> Vec<(&'static str, Value, &'static str)> {
         let limit = json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 50 });
@@ -236,6 +256,18 @@ impl Route {
                 let seconds = json!({ "type": "integer", "minimum": 1, "maximum": 3_153_600_000_u64, "description": "For so long; without it until it is lifted." });
                 Some(object(json!({ "seconds": seconds }), json!([])))
             }
+            Operation::Subscribe => {
+                let text = json!({ "type": "string", "minLength": 1, "maxLength": 255 });
+                let keys = json!({ "type": "object", "properties": { "p256dh": text, "auth": text }, "required": ["p256dh", "auth"] });
+                Some(json!({
+                    "type": "object", "required": ["endpoint", "keys"],
+                    "properties": { "endpoint": endpoint(), "expirationTime": { "type": ["number", "null"] }, "keys": keys },
+                    "description": "`PushSubscription` as the browser's `toJSON` gives it.",
+                }))
+            }
+            Operation::Unsubscribe => Some(
+                json!({ "type": "object", "required": ["endpoint"], "properties": { "endpoint": endpoint() } }),
+            ),
             _ => None,
         }
     }
@@ -292,9 +324,22 @@ impl Route {
                 object(json!({ "messages": integer, "records": integer, "memberships": integer }))
             }
             Operation::Stats => json!({ "type": "object", "additionalProperties": integer }),
-            Operation::Disconnect | Operation::Unmute | Operation::Unrevoke => return None,
+            Operation::PushKey => object(json!({ "key": text })),
+            Operation::Subscribe => {
+                let one = object(json!({ "endpoint": text, "createdAt": reference("Time") }));
+                object(json!({ "subscription": one }))
+            }
+            Operation::Disconnect
+            | Operation::Unmute
+            | Operation::Unrevoke
+            | Operation::Unsubscribe => return None,
         })
     }
+}
+
+/// The address of a push service for one browser.
+fn endpoint() -> Value {
+    json!({ "type": "string", "minLength": 1, "maxLength": 2048 })
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use relais_core::event::{EventKind, Facts};
+use relais_core::event::{EventKind, Facts, Person};
 use relais_core::ids::{Id, Position, TenantKey, Timestamp, UserId};
 use relais_core::outside::{
-    DEAD_MAX, Errand, OutsideChange, SUBSCRIPTIONS_MAX, Subscription, Waiting, Which,
+    DEAD_MAX, Errand, OutsideChange, SHOWN_MAX, SUBSCRIPTIONS_MAX, Shown, Subscription, Waiting,
+    Which,
 };
-use relais_core::ports::{Outside, StoreError};
+use relais_core::ports::{Change, Outside, StoreError, Transaction};
 
 use super::{Bench, StoreHarness};
 use crate::build::{append, id, numbered_user, record, room, tenant, user};
@@ -45,6 +46,15 @@ fn subscription(user: &UserId, endpoint: &str) -> Subscription {
         p256dh: "key".into(),
         auth: "secret".into(),
         created_at: AT,
+        proved_at: AT,
+        shown: Vec::new(),
+    }
+}
+
+fn shown(tag: &str, order: u64) -> Shown {
+    Shown {
+        tag: tag.into(),
+        order,
     }
 }
 
@@ -201,6 +211,150 @@ pub async fn a_user_has_a_bounded_number_of_addresses(harness: &dyn StoreHarness
     assert_eq!(&*kept[0].endpoint, "2");
     let other = outside.subscriptions(&one(), &[bob]).await;
     assert_eq!(other.map(|all| all.len()), Ok(1));
+}
+
+/// Pages subscribe each time they are loaded; what their browser shows is not forgotten by it.
+pub async fn an_address_that_is_taken_again_keeps_its_age_and_what_it_shows(
+    harness: &dyn StoreHarness,
+) {
+    let bench = Bench::new(harness).await;
+    let outside = bench.open.outside();
+    let ann = user("ann");
+    let show = |endpoint: &str, tag: &str, order| OutsideChange::Show {
+        user: user("ann"),
+        endpoint: endpoint.into(),
+        shown: shown(tag, order),
+    };
+    let first = OutsideChange::Subscribe(subscription(&ann, "a"));
+    let shows = [show("a", "x", 1), show("a", "y", 2), show("a", "x", 3)];
+    settle(&outside, [first].into_iter().chain(shows)).await;
+    // Not theirs, or not there: no change.
+    settle(&outside, [show("b", "x", 1)]).await;
+    let hide = OutsideChange::Hide {
+        user: user("bob"),
+        endpoint: "a".into(),
+        tag: "y".into(),
+    };
+    settle(&outside, [hide]).await;
+    let again = Subscription {
+        p256dh: "another key".into(),
+        created_at: Timestamp(9),
+        proved_at: Timestamp(9),
+        ..subscription(&ann, "a")
+    };
+    settle(&outside, [OutsideChange::Subscribe(again.clone())]).await;
+    let mut expected = Subscription {
+        created_at: AT,
+        shown: vec![shown("y", 2), shown("x", 3)],
+        ..again
+    };
+    let kept = async || {
+        let of_ann = [user("ann"), user("bob")];
+        let kept = outside.subscriptions(&one(), &of_ann).await;
+        kept.expect("subscriptions can be read")
+    };
+    assert_eq!(kept().await, [expected.clone()]);
+    let hide = OutsideChange::Hide {
+        user: user("ann"),
+        endpoint: "a".into(),
+        tag: "y".into(),
+    };
+    settle(&outside, [hide]).await;
+    expected.hide("y");
+    assert_eq!(kept().await, [expected]);
+    assert_eq!(bench.tenant.subscriptions(&ann).await, Ok(kept().await));
+    // Somebody else begins anew there.
+    let bobs = subscription(&user("bob"), "a");
+    settle(&outside, [OutsideChange::Subscribe(bobs.clone())]).await;
+    assert_eq!(kept().await, [bobs]);
+}
+
+/// The oldest are forgotten.
+pub async fn what_an_address_shows_is_bounded(harness: &dyn StoreHarness) {
+    let bench = Bench::new(harness).await;
+    let outside = bench.open.outside();
+    let ann = user("ann");
+    settle(
+        &outside,
+        [OutsideChange::Subscribe(subscription(&ann, "a"))],
+    )
+    .await;
+    let all = SHOWN_MAX as u64 + 3;
+    let shows = (0..all).map(|order| OutsideChange::Show {
+        user: user("ann"),
+        endpoint: "a".into(),
+        shown: shown(&order.to_string(), order),
+    });
+    settle(&outside, shows).await;
+    let kept = outside.subscriptions(&one(), &[ann]).await;
+    let kept = kept.expect("subscriptions can be read");
+    assert_eq!(kept[0].shown.len(), SHOWN_MAX);
+    assert_eq!((kept[0].shown("2"), kept[0].shown("3")), (None, Some(3)));
+}
+
+/// Members, and those whose token claims the room; in this tenant alone, and nobody who was removed.
+pub async fn those_who_belong_to_a_room_are_found_with_their_addresses(harness: &dyn StoreHarness) {
+    let bench = Bench::new(harness).await;
+    let outside = bench.open.outside();
+    let [ann, bob, eve, dan, kim] = ["ann", "bob", "eve", "dan", "kim"].map(user);
+    assert_eq!(outside.subscribed(&one(), &room("a")).await, Ok(vec![]));
+    let remember = |id: &UserId| Change::Remember {
+        person: Person {
+            id: id.clone(),
+            name: id.as_str().into(),
+            role: None,
+        },
+        claims: vec![room("a")],
+    };
+    let member = |user: &UserId| Change::AddMember {
+        room: room("a"),
+        user: user.clone(),
+    };
+    let removed = Change::RemoveMember {
+        room: room("a"),
+        user: eve.clone(),
+    };
+    // Ann is both, Bob a member, Eve removed though her token claims the room, Dan claims it, Kim has to do with another room.
+    let elsewhere = Change::AddMember {
+        room: room("b"),
+        user: kim.clone(),
+    };
+    let people = [member(&ann), remember(&ann), member(&bob), remember(&eve)];
+    let rest = [removed, remember(&dan), elsewhere];
+    bench
+        .apply(Transaction {
+            changes: people.into_iter().chain(rest).collect(),
+            ..Transaction::default()
+        })
+        .await;
+    let all = [
+        (&ann, "1"),
+        (&ann, "2"),
+        (&eve, "3"),
+        (&dan, "4"),
+        (&kim, "5"),
+    ];
+    let all = all.map(|(user, endpoint)| OutsideChange::Subscribe(subscription(user, endpoint)));
+    settle(&outside, all).await;
+    let found = async |tenant, room| {
+        let found = outside.subscribed(&tenant, &room).await;
+        let found = found.expect("subscriptions can be read");
+        let mut found: Vec<_> = found.iter().map(|one| one.endpoint.to_string()).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(found(one(), room("a")).await, ["1", "2", "4"]);
+    assert_eq!(found(one(), room("b")).await, ["5"]);
+    assert!(found(one(), room("c")).await.is_empty());
+    assert!(found(tenant("two"), room("a")).await.is_empty());
+    bench
+        .apply(Transaction {
+            changes: vec![Change::EraseUser { user: ann.clone() }],
+            ..Transaction::default()
+        })
+        .await;
+    assert_eq!(found(one(), room("a")).await, ["4"]);
+    assert_eq!(bench.tenant.subscriptions(&ann).await, Ok(vec![]));
 }
 
 /// Killed or not.

@@ -92,6 +92,9 @@ impl TenantStore for HookedTenant {
     async fn notification(&self, user: &UserId, id: Id) -> Result<Option<Notified>, StoreError> {
         self.inner.notification(user, id).await
     }
+    async fn subscriptions(&self, user: &UserId) -> Result<Vec<Subscription>, StoreError> {
+        self.inner.subscriptions(user).await
+    }
     async fn unread_notifications(&self, user: &UserId) -> Result<u64, StoreError> {
         self.inner.unread_notifications(user).await
     }
