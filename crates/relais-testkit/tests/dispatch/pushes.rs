@@ -25,10 +25,9 @@ fn unsubscribe(endpoint: &str) -> Command {
 }
 
 async fn whereabouts(house: &House, name: &str, proved_at: Timestamp) -> Whereabouts {
-    let (tenant, now) = (tenant(), house.now());
-    let found = house
-        .dispatcher
-        .whereabouts(&tenant, &user(name), proved_at, now);
+    let (tenant, user, now) = (tenant(), user(name), house.now());
+    let dispatcher = &house.dispatcher;
+    let found = dispatcher.whereabouts(&tenant, &user, proved_at, now);
     found.await.unwrap()
 }
 
@@ -42,10 +41,11 @@ async fn a_subscription_is_kept_and_who_never_came_is_known_in_the_rooms_that_th
         answer["subscription"],
         json!({ "endpoint": "https://push.example", "createdAt": at })
     );
-    let kept = house.tenant_store().await.subscriptions(&user("ann")).await;
-    assert_eq!(kept.as_ref().map(Vec::len), Ok(1));
-    assert_eq!(&*kept.unwrap()[0].endpoint, secret);
-    let people = house.tenant_store().await.people(&bam("1")).await.unwrap();
+    let store = house.tenant_store().await;
+    let kept = store.subscriptions(&user("ann")).await.unwrap();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(&*kept[0].endpoint, secret);
+    let people = store.people(&bam("1")).await.unwrap();
     assert_eq!(people.len(), 1);
     assert_eq!(people[0].person, identity("ann").person);
     assert!(people[0].claims && people[0].membership == Membership::Unknown);
@@ -53,7 +53,6 @@ async fn a_subscription_is_kept_and_who_never_came_is_known_in_the_rooms_that_th
     assert_eq!(found.map(|found| found.len()), Ok(1));
 
     house.on_http("bob", unsubscribe(secret)).await.unwrap();
-    let store = house.tenant_store().await;
     assert_eq!(store.subscriptions(&user("ann")).await.unwrap().len(), 1);
     house.on_http("ann", unsubscribe(secret)).await.unwrap();
     assert_eq!(store.subscriptions(&user("ann")).await, Ok(vec![]));
