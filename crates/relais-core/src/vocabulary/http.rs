@@ -245,7 +245,7 @@ impl Route {
         self.segments.iter().map(is_parameter).collect()
     }
 
-    /// Whether the asking actor may call this route. `Forbidden` where another kind of actor may.
+    /// Whether the asking actor may call this route. `Forbidden` where another kind of actor may, or another role.
     pub fn permit(&self, actor: &Actor) -> Result<(), Error> {
         let may = match actor {
             Actor::Backend => self.auth.key,
@@ -257,7 +257,7 @@ impl Route {
             }
         };
         if may {
-            return Ok(());
+            return self.rule.permit(actor);
         }
         let text = format!("unable to call \"{}\"; {}", self.rule.subject, self.auth);
         Err(Error::new(Code::Forbidden, text))
@@ -273,7 +273,6 @@ impl Route {
         asker: Asker<'_>,
     ) -> Result<Request, Error> {
         self.permit(asker.actor)?;
-        self.rule.permit(asker.actor)?;
         let subject = &*self.rule.subject;
         let empty = Map::new();
         let body = match body {

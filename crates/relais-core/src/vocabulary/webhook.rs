@@ -108,7 +108,6 @@ impl Route {
             return Ok(None);
         }
         self.permit(actor)?;
-        self.rule.permit(actor)?;
         let named = self.rule.fields.0.iter().zip(parameters);
         let named = named.map(|(field, text)| (field.name.to_string(), Value::from(&**text)));
         Ok(Some(Question {

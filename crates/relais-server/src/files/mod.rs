@@ -4,9 +4,11 @@
 //! anything is asked about that item, and nothing shows it before the item's change is committed: one that never was is removed by
 //! [`sweep`]. Who may attach, read or delete is decided by the core; HTTP is [`crate::http`]'s.
 
+mod arriving;
 mod links;
 mod picture;
 mod receive;
+mod slots;
 mod storage;
 pub mod sweep;
 
@@ -27,10 +29,9 @@ pub use receive::Incoming;
 pub use storage::{Place, Reading, S3, StorageError};
 
 use crate::clock::Clock;
+use slots::Slots;
 use storage::Storage;
 
-/// Uploads at once.
-const UPLOADS_MAX: usize = 32;
 /// Pictures that are made smaller at once: each may take half a gigabyte.
 const THUMBNAILS_AT_ONCE_MAX: usize = 1;
 /// Bytes of one part of a path; a longer one is stored under its hash.
@@ -53,7 +54,7 @@ pub struct FileSettings {
     pub public_url: Option<String>,
     /// Seconds between two looks for what belongs to nothing, and the age from which on it goes.
     pub sweep_seconds: u64,
-    /// Until the next bytes of an upload have come.
+    /// Until the next bytes of an upload have come, and what all of them may be late.
     pub timeout: Duration,
 }
 
@@ -62,7 +63,7 @@ pub struct Files {
     storage: Storage,
     links: Arc<Links>,
     settings: FileSettings,
-    uploads: Semaphore,
+    slots: Slots,
     thumbnails: Arc<Semaphore>,
 }
 
@@ -95,7 +96,7 @@ impl Files {
                 clock,
             )),
             settings: settings.clone(),
-            uploads: Semaphore::new(UPLOADS_MAX),
+            slots: Slots::default(),
             thumbnails: Arc::new(Semaphore::new(THUMBNAILS_AT_ONCE_MAX)),
         })
     }

@@ -3,24 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use axum::body::Body;
-use futures_util::TryStreamExt as _;
 use http::HeaderValue;
-use http_body_util::BodyExt as _;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use relais_core::error::{Code, Error};
 use relais_core::event::FileInfo;
-use relais_core::ids::Id;
+use relais_core::ids::{Id, TenantKey, UserId};
 use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
 
 use super::Files;
+use super::arriving::{Arriving, BodyError};
 use super::picture::{self, Kind};
+use super::slots::Slot;
 use super::storage::io_failed;
 
 /// Boundaries, heads and other fields of a form beside the file.
 const FORM_BYTES_MAX: u64 = 64 * 1024;
-/// Of a form that is refused, so much is read and forgotten, for its sender to get to see the refusal.
-const DISCARDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 const NAME_BYTES_MAX: usize = 200;
 
 /// A file that was received and is what it should be. Gone when dropped.
@@ -30,6 +28,8 @@ pub struct Incoming {
     name: String,
     bytes: u64,
     spool: Spool,
+    /// Held, never read: taken until the file is stored; none for a file of our own.
+    _slot: Option<Slot>,
 }
 
 /// A file of this machine that lasts as long as this.
@@ -59,46 +59,51 @@ impl Incoming {
 }
 
 impl Files {
+    /// Lets a user, or the backend of a tenant, send a file. The slot is theirs until the file is stored or refused.
+    ///
+    /// Errors: `RATE_LIMITED` (this user sends too many at once), `OVERLOADED` (the tenant or everybody does).
+    pub fn admit(&self, tenant: &TenantKey, user: Option<&UserId>) -> Result<Slot, Error> {
+        self.slots.take(tenant, user)
+    }
+
     /// Reads the file out of a form's `field`.
     ///
-    /// Errors: `INVALID_PAYLOAD` (no form, no such field, no picture), `TOO_LARGE`, `STORAGE_FULL`, `OVERLOADED` (too many at once).
+    /// Errors: `INVALID_PAYLOAD` (no form, no such field, no picture, too slow), `TOO_LARGE`, `STORAGE_FULL`.
     pub async fn receive(
         &self,
+        slot: Slot,
         content_type: Option<&HeaderValue>,
         field: &str,
         body: Body,
     ) -> Result<Incoming, Error> {
-        let Ok(_permit) = self.uploads.try_acquire() else {
-            return Err(Error {
-                retry_after_ms: Some(1_000),
-                ..Error::new(
-                    Code::Overloaded,
-                    "unable to take the file; too many come at once",
-                )
-            });
-        };
+        let arriving = Arriving::new(body, self.settings.timeout);
+        let received = self.of_body(content_type, field, &arriving).await;
+        if received.is_err() {
+            arriving.discard().await;
+        }
+        received.map(|incoming| Incoming {
+            _slot: Some(slot),
+            ..incoming
+        })
+    }
+
+    async fn of_body(
+        &self,
+        content_type: Option<&HeaderValue>,
+        field: &str,
+        arriving: &Arriving,
+    ) -> Result<Incoming, Error> {
         let bytes_max = self.settings.bytes_max;
         let boundary = content_type
             .and_then(|value| value.to_str().ok())
             .and_then(|value| multer::parse_boundary(value).ok())
             .ok_or_else(|| invalid("the body has to be multipart/form-data"))?;
-        let (mut rest, body) = shared(body);
         let limits = SizeLimit::new()
             .whole_stream(bytes_max + FORM_BYTES_MAX)
             .per_field(bytes_max);
         let constraints = Constraints::new().size_limit(limits);
-        let form = Multipart::with_constraints(body, boundary, constraints);
-        let received = self.of_form(form, field).await;
-        if received.is_err() {
-            // Whoever is still sending reads no answer before it is done.
-            let mut left = DISCARDED_BYTES_MAX;
-            while left > 0
-                && let Ok(Some(bytes)) = self.in_time(rest.next()).await
-            {
-                left = left.saturating_sub(bytes.len());
-            }
-        }
-        received
+        let form = Multipart::with_constraints(arriving.stream(), boundary, constraints);
+        self.of_form(form, field).await
     }
 
     /// Looks at a picture that we fetched ourselves, as at an upload.
@@ -128,6 +133,7 @@ impl Files {
             name: tidy_name(name, kind.extension),
             bytes,
             spool,
+            _slot: None,
         })
     }
 
@@ -141,12 +147,8 @@ impl Files {
 
     async fn of_form(&self, mut form: Multipart<'_>, field: &str) -> Result<Incoming, Error> {
         loop {
-            let next = self.in_time(async {
-                form.next_field()
-                    .await
-                    .map_err(|error| self.unreadable(error))
-            });
-            let Some(part) = next.await? else {
+            let next = form.next_field().await;
+            let Some(part) = next.map_err(|error| self.unreadable(error))? else {
                 return Err(invalid(&format!("the form has no file \"{field}\"")));
             };
             if part.name() == Some(field) {
@@ -163,9 +165,10 @@ impl Files {
         let name = part.file_name().unwrap_or_default().to_owned();
         let mut bytes = 0;
         loop {
-            let next =
-                self.in_time(async { part.chunk().await.map_err(|error| self.unreadable(error)) });
-            let Some(chunk) = next.await? else { break };
+            let next = part.chunk().await;
+            let Some(chunk) = next.map_err(|error| self.unreadable(error))? else {
+                break;
+            };
             bytes += chunk.len() as u64;
             file.write_all(&chunk)
                 .await
@@ -175,20 +178,22 @@ impl Files {
         self.looked_at(spool, &name, bytes).await
     }
 
-    /// Every part has to come in time; a whole file may take longer on a slow line.
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let timed = tokio::time::timeout(self.settings.timeout, work).await;
-        timed.unwrap_or_else(|_| Err(invalid("the body stopped coming")))
-    }
-
     fn unreadable(&self, error: multer::Error) -> Error {
         match error {
             multer::Error::FieldSizeExceeded { .. } | multer::Error::StreamSizeExceeded { .. } => {
                 self.too_large()
             }
-            _ => invalid("the form is broken or ended too early"),
+            multer::Error::StreamReadFailed(why) => match why.downcast_ref::<BodyError>() {
+                Some(BodyError::Slow | BodyError::Stopped) => invalid(&why.to_string()),
+                Some(BodyError::Broken) | None => broken(),
+            },
+            _ => broken(),
         }
     }
+}
+
+fn broken() -> Error {
+    invalid("the form is broken or ended too early")
 }
 
 fn invalid(why: &str) -> Error {
@@ -196,35 +201,6 @@ fn invalid(why: &str) -> Error {
         Code::InvalidPayload,
         format!("unable to take the file; {why}"),
     )
-}
-
-/// What is left of a body when the form was refused.
-struct Rest(std::sync::Arc<tokio::sync::Mutex<Body>>);
-
-impl Rest {
-    async fn next(&mut self) -> Result<Option<bytes::Bytes>, Error> {
-        let mut body = self.0.lock().await;
-        match body.frame().await {
-            Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
-            Some(Err(_)) => Err(invalid("the body broke off")),
-            None => Ok(None),
-        }
-    }
-}
-
-/// A body as a stream for the form, and what remains of it for us.
-fn shared(
-    body: Body,
-) -> (
-    Rest,
-    impl futures_util::Stream<Item = Result<bytes::Bytes, axum::Error>> + Send,
-) {
-    let body = std::sync::Arc::new(tokio::sync::Mutex::new(body));
-    let frames = futures_util::stream::try_unfold(body.clone(), async |body| {
-        let frame = body.lock().await.frame().await.transpose()?;
-        Ok(frame.map(|frame| (frame.into_data().unwrap_or_default(), body)))
-    });
-    (Rest(body), frames.into_stream())
 }
 
 /// A name of a file that harms nobody who stores it under that name: no folder, nothing that cannot be seen, and the ending of what it

@@ -67,13 +67,17 @@ async fn answer(
 ) -> Result<Response, Error> {
     let (actor, tenant) = authenticate(web, served, parts, peer).await?;
     route.permit(&actor)?;
-    let (body, incoming) = match &route.upload {
-        None => (read_json(body, &web.body).await?, None),
-        Some(field) => (None, Some(upload::receive(web, field, parts, body).await?)),
-    };
     let from = questions::From {
         tenant: &tenant,
         actor: &actor,
+    };
+    let (body, incoming) = match &route.upload {
+        None => (read_json(body, &web.body).await?, None),
+        Some(field) => {
+            let route = (&**route, &**field);
+            let incoming = upload::receive(web, served, from, route, (parts, body)).await?;
+            (None, Some(incoming))
+        }
     };
     let query = parts.uri.query().unwrap_or_default();
     let now = web.clock.now();
@@ -133,19 +137,25 @@ async fn understood(
         tenant: &from.tenant.tenant,
     };
     let app = &served.app;
+    // A file was counted before it was read.
+    let is_counted = route.upload.is_some();
     let Some(question) = route.question(parameters, body.as_ref(), from.actor)? else {
         let request = app.request(route, parameters, query, body.as_ref(), asker)?;
-        take(served, from, (request.subject(), request.limit()), now)?;
+        if !is_counted {
+            take(served, from, (request.subject(), request.limit()), now)?;
+        }
         return Ok(request);
     };
-    let limit = (&question.subject, question.limit.as_ref());
-    take(served, from, limit, now)?;
+    if !is_counted {
+        let limit = (&question.subject, question.limit.as_ref());
+        take(served, from, limit, now)?;
+    }
     let body = Value::from(questions::ask(served, from, question).await?);
     app.request(route, parameters, query, Some(&body), asker)
 }
 
 /// Counts against the limit that the app file sets for one kind of request of a user, where it sets one.
-fn take(
+pub(super) fn take(
     served: &Served,
     from: questions::From<'_>,
     (subject, limit): (&Arc<str>, Option<&Rate>),

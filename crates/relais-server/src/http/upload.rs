@@ -1,19 +1,52 @@
 //! Routes that take a file: it is received, looked at and stored before the command that shows it is given to the core, and removed
 //! again where the core refuses.
 
+use std::pin::Pin;
+
 use ::http::{header, request::Parts};
 use axum::body::Body;
-use relais_core::command::{Command, ItemAction, ItemRequest};
+use relais_core::command::{Actor, Command, ItemAction, ItemRequest};
 use relais_core::error::{Code, Error};
 use relais_core::ids::{ItemKey, TenantKey};
+use relais_core::vocabulary::Route;
+use relais_engine::discard_body;
 
 use super::Web;
+use super::app::take;
 use crate::files::Incoming;
+use crate::glue::apps::Served;
+use crate::glue::questions;
 
-/// Receives the file of a route, if it takes one.
-pub async fn receive(web: &Web, field: &str, parts: &Parts, body: Body) -> Result<Incoming, Error> {
-    let content_type = parts.headers.get(header::CONTENT_TYPE);
-    web.files.receive(content_type, field, body).await
+/// Of a body that is refused unread, so much is read and forgotten.
+const DISCARDED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Receives the file of a route that takes one. Whoever may not send one now is told before it is read.
+pub async fn receive(
+    web: &Web,
+    served: &Served,
+    from: questions::From<'_>,
+    (route, field): (&Route, &str),
+    (parts, mut body): (&Parts, Body),
+) -> Result<Incoming, Error> {
+    let user = match from.actor {
+        Actor::User(identity) => Some(&identity.person.id),
+        Actor::Backend => None,
+    };
+    let admitted = web.files.admit(from.tenant, user).and_then(|slot| {
+        let limit = (&route.rule.subject, route.rule.limit.as_ref());
+        take(served, from, limit, web.clock.now()).map(|()| slot)
+    });
+    match admitted {
+        Ok(slot) => {
+            let content_type = parts.headers.get(header::CONTENT_TYPE);
+            web.files.receive(slot, content_type, field, body).await
+        }
+        Err(error) => {
+            // Whoever is still sending reads no answer before it is done.
+            discard_body(Pin::new(&mut body), DISCARDED_BYTES_MAX).await;
+            Err(error)
+        }
+    }
 }
 
 /// Stores a file for the item that a command is about; its path, to be removed should the command be refused.
