@@ -222,7 +222,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
     let hub = Arc::new(Hub::new(scopes.clone()));
     let store = Arc::new(open_store(&settings, hub.clone())?);
     scopes.set_store(store.clone());
-    let files = Files::open(&settings.files, &secret, &base(address), clock)?;
+    let files = Files::open(&settings.files, store.id(), &secret, &base(address), clock)?;
     scopes.set_links(files.links().clone());
     let apps = Arc::new(serve_apps(
         &settings,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use relais_core::ids::{SessionId, TenantKey};
+use relais_core::ports::Store;
 use relais_engine::EngineHandle;
 use relais_store::sqlite::SqliteStore;
 use tokio::sync::watch;
@@ -15,7 +16,6 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::clock::Clock;
 use crate::engines::Engines;
 use crate::files::SharedFiles;
-use crate::files::sweep::Cursor;
 use crate::glue::apps::Apps;
 use crate::glue::expiry::Expiries;
 use crate::glue::renewal;
@@ -59,7 +59,7 @@ impl Upkeep {
     }
 
     /// Removes files that belong to nothing, again and again.
-    pub fn sweep_files(&mut self, files: SharedFiles, store: Arc<SqliteStore>) {
+    pub fn sweep_files(&mut self, files: SharedFiles, store: Arc<dyn Store>) {
         self.tasks.spawn(sweep(files, store, self.stop.subscribe()));
     }
 
@@ -202,16 +202,20 @@ async fn store_presence(apps: &Apps, clock: Clock) {
     }
 }
 
-async fn sweep(files: SharedFiles, store: Arc<SqliteStore>, mut stopped: watch::Receiver<bool>) {
-    let (started, unfinished) = (SystemTime::now(), files.clone());
-    let cleared = tokio::task::spawn_blocking(move || unfinished.remove_unfinished(started)).await;
-    if let Err(error) = cleared {
+async fn sweep(files: SharedFiles, store: Arc<dyn Store>, mut stopped: watch::Receiver<bool>) {
+    let (started, unfinished, stop) = (SystemTime::now(), files.clone(), stopped.clone());
+    let goes_on = move || !*stop.borrow();
+    let clear = move || unfinished.remove_unfinished(started, goes_on);
+    if let Err(error) = tokio::task::spawn_blocking(clear).await {
         tracing::warn!(%error, "unable to clear what was half written");
     }
-    let mut cursor = Cursor::default();
     let mut turns = turns(files.sweep_period());
     while next(&mut turns, &mut stopped).await {
-        let swept = files.sweep(&*store, &mut cursor).await;
+        // A storage that is slow to answer must not hold up the stop.
+        let swept = tokio::select! {
+            swept = files.sweep(&store) => swept,
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        };
         if swept > 0 {
             tracing::info!(files = swept, "removed files that belonged to nothing");
         }
@@ -237,5 +241,51 @@ async fn retain(
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "unable to trim the log"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relais_core::ids::Epoch;
+    use relais_store::memory::MemoryStore;
+
+    use super::*;
+    use crate::files::{FileSettings, Files, Place, S3};
+    use crate::glue::ports::Hub;
+
+    #[tokio::test]
+    async fn a_sweep_that_waits_for_a_storage_without_an_answer_does_not_hold_up_the_stop() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let address = silent.local_addr().expect("its address");
+        let incoming = std::env::temp_dir().join(format!("relais-stop-{}", std::process::id()));
+        let settings = FileSettings {
+            place: Place::S3(S3 {
+                bucket: "pictures".to_owned(),
+                prefix: String::new(),
+                endpoint: Some(format!("http://{address}")),
+                region: "us-east-1".to_owned(),
+                access_key_id: "id".to_owned(),
+                secret_access_key: "key".to_owned(),
+            }),
+            incoming: incoming.clone(),
+            bytes_max: 1,
+            pixels_max: 1,
+            link_seconds: 60,
+            public_url: None,
+            sweep_seconds: 1,
+            timeout: Duration::from_secs(1),
+        };
+        let files = Files::open(&settings, &"one".into(), "secret", "", Clock::start());
+        let files = Arc::new(files.expect("opened"));
+        let hub = Arc::new(Hub::new(Arc::new(Scopes::new([]))));
+        let store = Arc::new(MemoryStore::new(hub, Arc::new(|| Epoch(1))));
+        let (stop, stopped) = watch::channel(false);
+        let sweeping = tokio::spawn(sweep(files, store, stopped));
+        let _asked = silent.accept().await.expect("it asks");
+        stop.send(true).expect("told");
+        sweeping.await.expect("it ended");
+        std::fs::remove_dir_all(incoming).expect("removed");
     }
 }

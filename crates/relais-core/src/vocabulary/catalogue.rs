@@ -428,7 +428,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     operation("item.assign", Scope::MaybeRoom, ITEM_PARAMETERS, ITEM_REPLY),
     operation("item.claim", Scope::MaybeRoom, ITEM_PARAMETERS, ITEM_REPLY),
     operation("item.get", Scope::MaybeRoom, ITEM_PARAMETERS, ITEM_REPLY),
-    operation("item.delete", Scope::MaybeRoom, ITEM_PARAMETERS, &[]),
+    operation("item.delete", Scope::MaybeRoom, ITEM_PARAMETERS, ITEM_REPLY),
     operation(
         "item.attach",
         Scope::MaybeRoom,

@@ -12,6 +12,7 @@ mod slots;
 mod storage;
 pub mod sweep;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +53,7 @@ pub struct FileSettings {
     pub link_seconds: i64,
     /// Where the world reaches us; `None`: where a request came to.
     pub public_url: Option<String>,
-    /// Seconds between two looks for what belongs to nothing, and the age from which on it goes.
+    /// Seconds between two looks for what belongs to nothing, and the age from which on it goes, but for what is very young.
     pub sweep_seconds: u64,
     /// Until the next bytes of an upload have come, and what all of them may be late.
     pub timeout: Duration,
@@ -61,6 +62,8 @@ pub struct FileSettings {
 /// All files of the server.
 pub struct Files {
     storage: Storage,
+    /// Below whose name our files lie: others may have theirs in the same bucket.
+    store: Arc<str>,
     links: Arc<Links>,
     settings: FileSettings,
     slots: Slots,
@@ -68,9 +71,11 @@ pub struct Files {
 }
 
 impl Files {
-    /// Opens the storage; addresses are signed with a key derived from `secret`, and begin with `base` where nothing else is known.
+    /// Opens the storage, for files of the store that is called `store`; addresses are signed with a key derived from `secret`, and begin with
+    /// `base` where nothing else is known.
     pub fn open(
         settings: &FileSettings,
+        store: &Arc<str>,
         secret: &str,
         base: &str,
         clock: Clock,
@@ -89,6 +94,7 @@ impl Files {
         let base = settings.public_url.as_deref().unwrap_or(base);
         Ok(Self {
             storage: Storage::open(&settings.place)?,
+            store: store.clone(),
             links: Arc::new(Links::derive(
                 secret,
                 settings.link_seconds,
@@ -116,6 +122,11 @@ impl Files {
         usize::try_from(self.settings.bytes_max).unwrap_or(usize::MAX)
     }
 
+    fn path(&self, tenant: &TenantKey, item: &ItemKey, id: Id, extension: &str) -> String {
+        let store = &self.store;
+        format!("{store}/{}/{id}.{extension}", folder(tenant, item))
+    }
+
     /// Stores an upload for an item, which may show it once that is committed.
     pub async fn keep(
         &self,
@@ -124,7 +135,7 @@ impl Files {
         id: Id,
         incoming: Incoming,
     ) -> Result<FileInfo, Error> {
-        let info = incoming.info(id, path(tenant, item, id, incoming.kind.extension));
+        let info = incoming.info(id, self.path(tenant, item, id, incoming.kind.extension));
         self.storage
             .put_file(&stored(&info.path)?, incoming.place())
             .await?;
@@ -143,7 +154,7 @@ impl Files {
         let info = FileInfo {
             id,
             filename: name.into(),
-            path: path(tenant, item, id, "png").into(),
+            path: self.path(tenant, item, id, "png").into(),
             content_type: "image/png".into(),
             bytes: png.len() as u64,
         };
@@ -162,23 +173,6 @@ impl Files {
             if let Ok(path) = smaller(path, side) {
                 // There mostly is none.
                 let _ = self.storage.remove(&path).await;
-            }
-        }
-    }
-
-    /// Removes the files of an item that was deleted.
-    pub async fn forget(&self, tenant: &TenantKey, item: &ItemKey) {
-        let below = folder(tenant, item);
-        let Ok(folder) = Path::parse(format!("files/{below}")) else {
-            return;
-        };
-        let found = self
-            .storage
-            .list(&folder, None, relais_core::capability::item::FILES_MAX)
-            .await;
-        for object in found.unwrap_or_default() {
-            if let Some(path) = object.location.as_ref().strip_prefix("files/") {
-                self.discard(path).await;
             }
         }
     }
@@ -245,13 +239,17 @@ fn folder(tenant: &TenantKey, item: &ItemKey) -> String {
     )
 }
 
-fn path(tenant: &TenantKey, item: &ItemKey, id: Id, extension: &str) -> String {
-    format!("{}/{id}.{extension}", folder(tenant, item))
-}
-
-/// One part of a path. What is too long for a name of a file becomes a hash.
+/// One part of a path. What is too long for a name of a file becomes a hash. Large letters are encoded, because there are file systems to which
+/// `A` and `a` are one folder.
 fn part(text: &str) -> String {
-    let encoded = links::encode(text).replace('~', "%7E").replace('.', "%2E");
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => encoded.push(char::from(byte)),
+            // Writing to a String cannot fail.
+            byte => drop(write!(encoded, "%{byte:02X}")),
+        }
+    }
     match encoded.len() {
         0 => "~".to_owned(),
         length if length > PART_BYTES_MAX => {

@@ -10,7 +10,6 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::aws::AmazonS3Builder;
 use object_store::buffered::BufWriter;
 use object_store::local::LocalFileSystem;
@@ -178,39 +177,28 @@ impl Storage {
         }
     }
 
-    /// What lies below a path, behind `after` in the storage's order, at most `limit`.
-    pub async fn list(
+    /// What lies below a path, in no order, as it is found: neither all of it nor a whole folder is held.
+    pub fn list(
         &self,
         below: &Path,
-        after: Option<&Path>,
-        limit: usize,
-    ) -> Result<Vec<ObjectMeta>, Error> {
-        let listed = match after {
-            Some(after) => self.objects.list_with_offset(Some(below), after),
-            None => self.objects.list(Some(below)),
-        };
-        let mut found: Vec<ObjectMeta> = match self.folder {
-            // A folder lists as its directories happen to lie; only in order can a later turn go on behind a path.
-            Some(_) => listed.try_collect().await.map_err(|error| failed(&error))?,
-            None => listed
-                .take(limit)
-                .try_collect()
-                .await
-                .map_err(|error| failed(&error))?,
-        };
-        found.sort_by(|one, other| one.location.cmp(&other.location));
-        found.truncate(limit);
-        Ok(found)
+    ) -> BoxStream<'static, Result<ObjectMeta, object_store::Error>> {
+        self.objects.list(Some(below))
     }
 
-    /// In a folder, what a process that was killed had half written before `since`. Blocks.
-    pub fn remove_unfinished(&self, since: SystemTime) {
+    /// In a folder, what a process that was killed had half written before `since` below one of `places`, for as long as `goes_on`. Blocks.
+    pub fn remove_unfinished(
+        &self,
+        places: &[Path],
+        since: SystemTime,
+        goes_on: impl Fn() -> bool,
+    ) {
         let Some(folder) = &self.folder else {
             return;
         };
         // Only what this server has made: the operator's folder may hold other things.
-        let mut folders = vec![folder.join("files"), folder.join("thumbnails")];
-        while let Some(folder) = folders.pop() {
+        let below = |place: &Path| folder.join(place.as_ref());
+        let mut folders: Vec<PathBuf> = places.iter().map(below).collect();
+        while let Some(folder) = folders.pop().filter(|_| goes_on()) {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 let Ok(meta) = entry.metadata() else { continue };
                 if meta.is_dir() {

@@ -1,22 +1,22 @@
-//! Files that belong to nothing: uploads whose item never showed them, and files of items that are gone.
+//! Files that belong to nothing: uploads whose item never showed them, files of items that are gone, and smaller pictures of either.
 //!
-//! Looks through the storage in stretches, in its own order, and goes on where it stopped; at the end it begins anew. What an item shows, what is
-//! young, and what cannot be understood stays.
+//! A turn looks at everything that lies below the name of our store, one after the other as the storage lists it, and holds none of it. What an
+//! item shows, what is young, what cannot be understood and what another store has put there stays.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::StreamExt as _;
+use object_store::ObjectMeta;
 use object_store::path::Path;
 use relais_core::ids::{ItemId, ItemKey, RoomKey, Shelf, TenantKey};
 use relais_core::ports::Store;
 
 use super::Files;
 
-/// Files of one turn.
-const STRETCH: usize = 5_000;
-
-/// Where the next turn begins.
-#[derive(Default)]
-pub struct Cursor(Option<Path>);
+/// Whatever is younger stays, however often we look: it may be shown in a moment, clocks differ, and a store that speaks S3 gives a large
+/// file the time at which its upload began.
+const AGE_MIN: Duration = Duration::from_secs(600);
 
 impl Files {
     /// Between two turns.
@@ -24,51 +24,65 @@ impl Files {
         Duration::from_secs(self.settings.sweep_seconds)
     }
 
-    /// Once at the start: what a process that was killed had half written. Blocks.
-    pub fn remove_unfinished(&self, started: SystemTime) {
-        self.storage.remove_unfinished(started);
+    /// Once at the start: what a process that was killed had half written. Blocks, for as long as `goes_on`.
+    pub fn remove_unfinished(&self, started: SystemTime, goes_on: impl Fn() -> bool) {
+        let places = [self.below("files"), self.below("thumbnails")];
+        self.storage.remove_unfinished(&places, started, goes_on);
     }
 
-    /// One turn; says how many files went.
-    pub async fn sweep(&self, store: &dyn Store, cursor: &mut Cursor) -> usize {
-        let below = Path::from("files");
-        let found = match self.storage.list(&below, cursor.0.as_ref(), STRETCH).await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(%error, "unable to look for files that belong to nothing");
-                return 0;
-            }
-        };
-        cursor.0 = match found.len() {
-            STRETCH => found.last().map(|object| object.location.clone()),
-            _ => None,
-        };
-        let young = SystemTime::now() - self.sweep_period();
+    /// One turn; says how many files went. Whoever stops waiting for it stops it, and nothing is half done then.
+    pub async fn sweep(&self, store: &Arc<dyn Store>) -> usize {
         let mut swept = 0;
-        for object in found {
-            let is_old = SystemTime::from(object.last_modified) < young;
-            let Some(path) = object
-                .location
-                .as_ref()
-                .strip_prefix("files/")
-                .filter(|_| is_old)
-            else {
-                continue;
-            };
-            if let Some((tenant, item)) = owner(path)
-                && belongs_nowhere(store, &tenant, &item, path).await
-            {
-                self.discard(path).await;
-                swept += 1;
+        for place in ["files", "thumbnails"] {
+            let mut listed = self.storage.list(&self.below(place));
+            let mut failed = None;
+            while let Some(found) = listed.next().await {
+                match found {
+                    Ok(object) => swept += usize::from(self.sweep_one(store, place, &object).await),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            if let Some(error) = failed {
+                tracing::warn!(%error, "unable to look for all files that belong to nothing");
             }
         }
         swept
+    }
+
+    fn below(&self, place: &str) -> Path {
+        Path::from_iter([place, &*self.store])
+    }
+
+    /// Whether it went.
+    async fn sweep_one(&self, store: &Arc<dyn Store>, place: &str, object: &ObjectMeta) -> bool {
+        let young = SystemTime::now() - self.sweep_period().max(AGE_MIN);
+        if SystemTime::from(object.last_modified) >= young {
+            return false;
+        }
+        let location = object.location.as_ref();
+        let inside = location
+            .strip_prefix(place)
+            .and_then(|rest| rest.strip_prefix('/'));
+        let path = match place {
+            // Of a smaller picture the last part is its side.
+            "thumbnails" => inside.and_then(|inside| Some(inside.rsplit_once('/')?.0)),
+            _ => inside,
+        };
+        let of_ours = path.and_then(|path| path.strip_prefix(&*self.store)?.strip_prefix('/'));
+        let (Some(path), Some((tenant, item))) = (path, of_ours.and_then(owner)) else {
+            return false;
+        };
+        if !belongs_nowhere(store, &tenant, &item, path).await {
+            return false;
+        }
+        let removed = self.storage.remove(&object.location).await;
+        removed.is_ok()
     }
 }
 
 /// Whether it is certain that an item does not show a file.
 async fn belongs_nowhere(
-    store: &dyn Store,
+    store: &Arc<dyn Store>,
     tenant: &TenantKey,
     item: &ItemKey,
     path: &str,
@@ -83,7 +97,7 @@ async fn belongs_nowhere(
     }
 }
 
-/// Whose file it is, by its path.
+/// Whose file it is, by its path behind the name of the store.
 fn owner(path: &str) -> Option<(TenantKey, ItemKey)> {
     let mut parts = path.split('/');
     let mut next = || parts.next().and_then(decoded);
@@ -123,9 +137,115 @@ fn decoded(part: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use relais_core::ids::Id;
+    use std::fs::File;
+    use std::path::PathBuf;
+
+    use relais_core::ids::{Epoch, Id};
+    use relais_store::memory::MemoryStore;
 
     use super::*;
+    use crate::clock::Clock;
+    use crate::files::{FileSettings, Place, smaller};
+    use crate::glue::ports::Hub;
+    use crate::glue::scopes::Scopes;
+
+    /// Files in a folder that lasts as long as this.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("relais-{name}-{}", std::process::id()));
+            Self(folder)
+        }
+
+        fn files(&self, store: &str) -> Files {
+            let settings = FileSettings {
+                place: Place::Folder(self.0.join("files")),
+                incoming: self.0.join(format!("incoming-{store}")),
+                bytes_max: 1 << 20,
+                pixels_max: 1 << 20,
+                link_seconds: 60,
+                public_url: None,
+                sweep_seconds: 1,
+                timeout: Duration::from_secs(1),
+            };
+            let base = "http://localhost";
+            Files::open(&settings, &store.into(), "secret", base, Clock::start()).expect("opened")
+        }
+
+        fn all(&self) -> Vec<PathBuf> {
+            let (mut found, mut folders) = (Vec::new(), vec![self.0.join("files")]);
+            while let Some(folder) = folders.pop() {
+                for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+                    match entry.path() {
+                        path if path.is_dir() => folders.push(path),
+                        path => found.push(path),
+                    }
+                }
+            }
+            found
+        }
+
+        fn age(&self) {
+            for path in self.all() {
+                let file = File::options().write(true).open(path).expect("a file");
+                file.set_modified(SystemTime::UNIX_EPOCH).expect("aged");
+            }
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            // Whatever is left is in the system's temporary folder.
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn a_store() -> Arc<dyn Store> {
+        let hub = Arc::new(Hub::new(Arc::new(Scopes::new([]))));
+        Arc::new(MemoryStore::new(hub, Arc::new(|| Epoch(1))))
+    }
+
+    fn item(id: &str) -> ItemKey {
+        let shelf = Shelf {
+            kind: "task".into(),
+            room: None,
+        };
+        let id = ItemId::text(id);
+        ItemKey { shelf, id }
+    }
+
+    async fn kept(files: &Files, number: u128) -> Path {
+        let (tenant, item) = (TenantKey::new("app", "t"), item("lost"));
+        let id = Id(uuid::Uuid::from_u128(number));
+        let info = files.keep_png(&tenant, &item, id, "a.png", vec![1]).await;
+        let small = smaller(&info.expect("kept").path, 128).expect("a path");
+        files.storage.put(&small, vec![1]).await.expect("kept too");
+        small
+    }
+
+    #[tokio::test]
+    async fn what_belongs_to_nothing_goes_with_its_smaller_pictures_once_it_is_old() {
+        let folder = Folder::new("sweep-old");
+        let (files, store) = (folder.files("one"), a_store());
+        kept(&files, 1).await;
+        assert_eq!(files.sweep(&store).await, 0, "it is young");
+        folder.age();
+        kept(&files, 2).await;
+        assert_eq!(files.sweep(&store).await, 2);
+        assert_eq!(folder.all().len(), 2, "the young ones stay");
+    }
+
+    #[tokio::test]
+    async fn what_another_store_has_put_into_the_same_place_is_never_swept() {
+        let folder = Folder::new("sweep-other");
+        let (files, other, store) = (folder.files("one"), folder.files("other"), a_store());
+        kept(&other, 1).await;
+        folder.age();
+        assert_eq!(files.sweep(&store).await, 0);
+        assert_eq!(folder.all().len(), 2);
+        assert_eq!(other.sweep(&store).await, 2);
+    }
 
     #[test]
     fn a_path_says_whose_file_it_is_whatever_the_ids_are() {
@@ -138,7 +258,7 @@ mod tests {
                 },
                 id: ItemId::text(id),
             };
-            let path = super::super::path(&tenant, &item, Id(uuid::Uuid::nil()), "png");
+            let path = format!("{}/f.png", super::super::folder(&tenant, &item));
             assert!(
                 Path::parse(&path).is_ok_and(|parsed| parsed.as_ref() == path),
                 "{path}"

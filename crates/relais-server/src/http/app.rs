@@ -90,7 +90,7 @@ async fn answer(
         Some(incoming) => Some(upload::keep(web, &tenant, &mut command, incoming).await?),
         None => None,
     };
-    let (deleted, makes_item) = (upload::deleted(&command), makes_item(&command));
+    let (deletes, makes_item) = (upload::deletes(&command), makes_item(&command));
     let invocation = Invocation {
         tenant: tenant.clone(),
         actor: actor.clone(),
@@ -107,9 +107,9 @@ async fn answer(
     );
     let done = tokio::spawn(async move {
         let done = dispatcher.dispatch(invocation).await;
-        match (&done, kept, deleted) {
-            (Err(error), Some(path), _) if upload::is_certain(error) => files.discard(&path).await,
-            (Ok(_), _, Some(item)) => files.forget(&tenant, &item).await,
+        match (&done, kept) {
+            (Err(error), Some(path)) if upload::is_certain(error) => files.discard(&path).await,
+            (Ok(facts), _) if deletes => upload::forget(&files, facts).await,
             _ => {}
         }
         announcements.after(&tenant, makes_item && done.is_ok());

@@ -105,6 +105,7 @@ impl SqliteOptions {
 /// waits for that.
 pub struct SqliteStore {
     inner: Arc<Inner>,
+    id: Arc<str>,
     epochs: EpochSource,
     retention: Retention,
     tenants: Mutex<HashMap<TenantKey, Arc<SqliteTenant>>>,
@@ -138,6 +139,7 @@ impl SqliteStore {
         let (lock, mut connection) = open::writer(&options.path)?;
         open::set_page_cache(&connection, options.page_cache_bytes_max)
             .map_err(|error| OpenError::new(&options.path, &error))?;
+        let id = open::id(&connection, &options.path)?;
         let checkpointer = Checkpointer::start(&options.path, &mut connection)?;
         let opened = (lock, connection, checkpointer);
         let readers = Readers::open(&options)?;
@@ -172,11 +174,17 @@ impl SqliteStore {
                 readers,
                 shared,
             }),
+            id,
             epochs,
             retention: options.retention,
             tenants: Mutex::default(),
             thread: Mutex::new(Some(thread)),
         })
+    }
+
+    /// Who this database is: sixteen hexadecimal digits, made once, and the same in every copy of it.
+    pub fn id(&self) -> &Arc<str> {
+        &self.id
     }
 
     /// Forgets what is older than the window or too much for its room, in steps between which commits pass. `alive`

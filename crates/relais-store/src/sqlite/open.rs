@@ -5,6 +5,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -25,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0004_inbox.sql"),
     include_str!("../../migrations/sqlite/0005_outside.sql"),
     include_str!("../../migrations/sqlite/0006_items.sql"),
+    include_str!("../../migrations/sqlite/0007_store.sql"),
 ];
 
 /// Statements that a connection keeps prepared: more than there are.
@@ -78,6 +80,13 @@ pub(super) fn beside(path: &Path) -> Result<Connection, OpenError> {
         Ok(connection)
     };
     open().map_err(|error| OpenError::new(path, &error))
+}
+
+/// Who the database is.
+pub(super) fn id(connection: &Connection, path: &Path) -> Result<Arc<str>, OpenError> {
+    let id = connection.query_row("SELECT id FROM store", [], |row| row.get::<_, String>(0));
+    id.map(Into::into)
+        .map_err(|error| OpenError::new(path, &error))
 }
 
 /// Bytes of pages that a connection keeps in memory.

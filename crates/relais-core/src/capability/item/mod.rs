@@ -216,7 +216,7 @@ pub fn shown(item: &Item) -> Facts {
     facts::object(json!({ "item": facts::item(item) }))
 }
 
-/// Removes an item. Its records stay.
+/// Removes an item, and answers what it was. Its records stay.
 pub fn delete(
     invocation: &Invocation,
     kind: &ItemKind,
@@ -227,6 +227,7 @@ pub fn delete(
     Ok(Outcome {
         preconditions: vec![unchanged(item)],
         changes: vec![Change::DeleteItem(item.key.clone())],
+        reply: shown(item),
         ..Outcome::default()
     })
 }
