@@ -8,7 +8,7 @@ pub mod comfy;
 mod embedded;
 mod task;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ use crate::glue::apps::{Apps, Served};
 
 use task::{Claimed, Task};
 
-/// Between two looks at all tenants: what nobody announced, and what somebody has lost, waits so long.
+/// Between two looks for tenants with work: what nobody announced, and what somebody has lost, waits so long.
 const ROUND: Duration = Duration::from_secs(2);
-/// Tenants that were announced and not looked at; who comes later is found by the next round.
-const ANNOUNCED_MAX: usize = 10_000;
+/// Tenants that were announced, and tenants whose turn will come; any more are found by a later round.
+const TENANTS_MAX: usize = 10_000;
 /// Tasks that are worked on at once.
 const TASKS_MAX: usize = 4;
 /// What is under way at a stop has so long to notice.
@@ -50,7 +50,7 @@ impl Announcements {
             return;
         }
         let mut tenants = self.held();
-        if tenants.len() < ANNOUNCED_MAX {
+        if tenants.len() < TENANTS_MAX {
             tenants.insert((tenant.app.clone(), tenant.tenant.clone()));
         }
         self.news.notify_one();
@@ -63,6 +63,43 @@ impl Announcements {
     fn held(&self) -> MutexGuard<'_, BTreeSet<Announced>> {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tenants that may have work, each once: one item of each at a time, so that nobody waits for all that somebody else has.
+#[derive(Default)]
+struct Turns {
+    order: VecDeque<Announced>,
+    waiting: HashSet<Announced>,
+}
+
+impl Turns {
+    fn extend(&mut self, tenants: impl IntoIterator<Item = Announced>) {
+        for tenant in tenants {
+            if self.order.len() < TENANTS_MAX && self.waiting.insert(tenant.clone()) {
+                self.order.push_back(tenant);
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<Announced> {
+        let tenant = self.order.pop_front()?;
+        self.waiting.remove(&tenant);
+        Some(tenant)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+}
+
+/// What there is to be done.
+enum Next {
+    /// To look for tenants with work.
+    Round,
+    /// To hear what was announced.
+    News,
+    /// To give a tenant its turn.
+    Place(OwnedSemaphorePermit),
 }
 
 /// Whether a command makes an item.
@@ -84,7 +121,7 @@ pub struct Engines {
     pub painter: Painter,
     /// Apps, with their dispatchers.
     pub apps: Arc<Apps>,
-    /// To know which tenants there are.
+    /// To know which tenants have work.
     pub store: Arc<SqliteStore>,
     /// Where results go.
     pub files: SharedFiles,
@@ -118,33 +155,43 @@ impl Engines {
             return;
         }
         let places = Arc::new(Semaphore::new(self.painter.tasks_max()));
-        let mut tasks = JoinSet::new();
+        let (mut tasks, mut turns) = (JoinSet::new(), Turns::default());
         let mut rounds = tokio::time::interval(ROUND);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let is_round = tokio::select! {
+            let next = tokio::select! {
                 _ = stopped.wait_for(|stopped| *stopped) => break,
-                _ = rounds.tick() => true,
-                () = self.announcements.news.notified() => false,
+                _ = rounds.tick() => Next::Round,
+                () = self.announcements.news.notified() => Next::News,
+                Some(_) = tasks.join_next() => continue,
+                Ok(place) = places.clone().acquire_owned(), if !turns.is_empty() => Next::Place(place),
             };
-            let mut tenants = self.announcements.take();
-            if is_round {
-                tenants.extend(self.all_tenants().await);
-            }
-            for tenant in &tenants {
-                while let Some((task, place)) = self.next_task(tenant, &places, &mut stopped).await
-                {
-                    let (engines, mut stopped) = (self.clone(), stopped.clone());
-                    tasks.spawn(async move {
-                        tokio::select! {
-                            () = engines.work(task) => {}
-                            _ = stopped.wait_for(|stopped| *stopped) => {}
-                        }
-                        drop(place);
-                    });
+            let place = match next {
+                Next::Place(place) => place,
+                Next::News => {
+                    turns.extend(self.announcements.take());
+                    continue;
                 }
+                Next::Round => {
+                    turns.extend(self.with_work().await);
+                    continue;
+                }
+            };
+            let Some(tenant) = turns.next() else {
+                continue;
+            };
+            if let Some(task) = self.claim(&tenant).await {
+                // There may be more, behind everybody else's.
+                turns.extend([tenant]);
+                let (engines, mut stopped) = (self.clone(), stopped.clone());
+                tasks.spawn(async move {
+                    tokio::select! {
+                        () = engines.work(task) => {}
+                        _ = stopped.wait_for(|stopped| *stopped) => {}
+                    }
+                    drop(place);
+                });
             }
-            while tasks.try_join_next().is_some() {}
         }
         let ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP, ended).await.is_err() {
@@ -152,32 +199,31 @@ impl Engines {
         }
     }
 
-    async fn all_tenants(&self) -> BTreeSet<Announced> {
-        let keys = self.store.tenant_keys().await;
-        let keys = keys.inspect_err(|error| tracing::warn!(%error, "unable to look for work"));
-        let of_ours = keys.unwrap_or_default().into_iter().filter(|key| {
-            let served = self.apps.named(&key.app);
-            served.is_some_and(|served| works(served).next().is_some())
-        });
-        of_ours.map(|key| (key.app, key.tenant)).collect()
+    /// Tenants that have something to be worked on, whether anybody has announced it or not. Others are not even taken into use.
+    async fn with_work(&self) -> Vec<Announced> {
+        let now = self.clock.now().wall;
+        let mut found = Vec::new();
+        for served in self.apps.iter() {
+            for kind in works(served) {
+                let asked = (&served.name, &kind.kind);
+                match self.store.with_free_items(asked, now, TENANTS_MAX).await {
+                    Ok(tenants) => {
+                        found.extend(tenants.into_iter().map(|key| (key.app, key.tenant)))
+                    }
+                    Err(error) => tracing::warn!(%error, "unable to look for work"),
+                }
+            }
+        }
+        found
     }
 
-    /// Waits for a free place, then claims one item of a tenant, if any waits.
-    async fn next_task(
-        &self,
-        (app, tenant): &Announced,
-        places: &Arc<Semaphore>,
-        stopped: &mut watch::Receiver<bool>,
-    ) -> Option<(Task, OwnedSemaphorePermit)> {
+    /// Claims one item of a tenant, if any waits.
+    async fn claim(&self, (app, tenant): &Announced) -> Option<Task> {
         let served = self.apps.named(app)?;
-        let place = tokio::select! {
-            place = places.clone().acquire_owned() => place.ok()?,
-            _ = stopped.wait_for(|stopped| *stopped) => return None,
-        };
         let key = TenantKey::new(app.clone(), tenant.clone());
         for kind in works(served) {
             match Task::claim(served, &key, kind, self.clock).await {
-                Claimed::Task(task) => return Some((*task, place)),
+                Claimed::Task(task) => return Some(*task),
                 Claimed::Nothing => {}
             }
         }
@@ -198,4 +244,30 @@ impl Engines {
 /// Kinds of items of an app that an engine works on.
 fn works(served: &Arc<Served>) -> impl Iterator<Item = &relais_core::vocabulary::Item> {
     served.app.items.0.iter().filter(|item| item.work.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tenant_has_its_turn_once_however_often_it_is_announced() {
+        let of = |tenants: &'static str| {
+            let one = |letter: char| (Arc::from("app"), Arc::from(letter.to_string()));
+            tenants.chars().map(one)
+        };
+        let mut turns = Turns::default();
+        turns.extend(of("aab"));
+        let mut served = String::new();
+        for later in ["a", "c", "a", "ac", "", "", ""] {
+            // Whoever was served and has more comes back at the end.
+            served.extend(turns.next().map(|(_, tenant)| tenant.to_string()));
+            turns.extend(of(later));
+        }
+        assert_eq!(served, "abacac");
+        assert!(turns.is_empty() && turns.waiting.is_empty());
+        let many = (0..2 * TENANTS_MAX).map(|number| ("app".into(), number.to_string().into()));
+        turns.extend(many);
+        assert_eq!(turns.order.len(), TENANTS_MAX);
+    }
 }

@@ -4,10 +4,11 @@
 //! here can reach another tenant's items.
 
 use relais_core::event::Item;
-use relais_core::ids::{ItemKey, Shelf, Timestamp, UserId};
+use relais_core::ids::{ItemKey, Shelf, TenantKey, Timestamp, UserId};
 use relais_core::ports::{ItemPage, ItemQuery, StoreError, TemporaryId};
-use rusqlite::{Connection, Params};
+use rusqlite::{Connection, Params, Row};
 
+use super::fault::store_error;
 use super::heads::{Place, find};
 use super::query::{all, first};
 use super::rows;
@@ -148,6 +149,39 @@ pub(super) fn claimable(
     let limit = crate::items_limit(limit) as i64;
     let params = (place, &*shelf.kind, now.0, limit);
     all(connection, sql, params, |row| rows::item(row, 0))
+}
+
+/// Tenants of an app that have an item of a kind, outside of rooms, that can be claimed; work for each that has one which can be claimed now or
+/// then, and for nobody else.
+pub(super) fn with_free(
+    connection: &Connection,
+    app: &str,
+    kind: &str,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<TenantKey>, StoreError> {
+    let sql = "WITH RECURSIVE working(place) AS (
+                   SELECT min(place) FROM items INDEXED BY items_free WHERE free_at IS NOT NULL
+                   UNION ALL
+                   SELECT (SELECT min(place) FROM items INDEXED BY items_free
+                           WHERE free_at IS NOT NULL AND place > working.place)
+                   FROM working WHERE working.place IS NOT NULL
+               )
+               SELECT tenants.app, tenants.tenant FROM working
+               JOIN places ON places.id = working.place AND places.class = 0
+               JOIN tenants ON tenants.id = places.tenant AND tenants.app = ?1
+               WHERE EXISTS (SELECT 1 FROM items INDEXED BY items_free
+                             WHERE items.place = working.place AND kind = ?2
+                               AND free_at IS NOT NULL AND free_at <= ?3)
+               LIMIT ?4";
+    let key = |row: &Row<'_>| -> rusqlite::Result<TenantKey> {
+        let (app, tenant): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok(TenantKey::new(app, tenant))
+    };
+    let params = (app, kind, now.0, limit as i64);
+    all(connection, sql, params, |row| {
+        key(row).map_err(|error| store_error(&error))
+    })
 }
 
 /// Stores an item, or replaces it in its place.

@@ -227,7 +227,7 @@ impl SqliteStore {
     }
 
     /// All tenants that the database knows, used since the start or not.
-    pub async fn tenant_keys(&self) -> Result<Vec<TenantKey>, StoreError> {
+    async fn tenant_keys(&self) -> Result<Vec<TenantKey>, StoreError> {
         let read = |connection: &rusqlite::Connection| -> Result<_, rusqlite::Error> {
             let mut select = connection.prepare_cached("SELECT app, tenant FROM tenants")?;
             let keys = select.query_map([], |row| {
@@ -240,6 +240,22 @@ impl SqliteStore {
             .inner
             .readers
             .ask(move |connection| read(connection).map_err(|error| store_error(&error)));
+        ask.await
+    }
+
+    /// Tenants of an app that have an item of a kind, outside of rooms, that can be claimed now, at most `limit`. No tenant is taken into use
+    /// for it.
+    pub async fn with_free_items(
+        &self,
+        (app, kind): (&Arc<str>, &Arc<str>),
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<TenantKey>, StoreError> {
+        let (app, kind) = (app.clone(), kind.clone());
+        let ask = self
+            .inner
+            .readers
+            .ask(move |connection| items::with_free(connection, &app, &kind, now, limit));
         ask.await
     }
 
