@@ -6,7 +6,7 @@
 
 mod names;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::event::Person;
 use crate::ids::{RoomKey, UserId};
 use crate::ports::{Membership, RoomInfo, RoomPerson};
 
-/// People that are known, each once for every room: about 40 MiB.
+/// People that are known, each once for every room: about 50 MiB.
 pub const PEOPLE_MAX: usize = 100_000;
 /// People of whom it is known that the store has them as they are.
 const STORED_MAX: usize = 65_536;
@@ -27,6 +27,8 @@ const WAITING_MAX: usize = 65_536;
 #[derive(Debug, Default)]
 pub struct Directory {
     rooms: HashMap<RoomKey, Room>,
+    /// The rooms in which somebody is known, so that whoever comes costs no look at all others.
+    rooms_of: HashMap<UserId, HashSet<RoomKey>>,
     /// With one more for each room.
     people: usize,
     /// Counts changes that somebody who reads a room meanwhile would miss, so that they read it again.
@@ -75,8 +77,10 @@ impl Directory {
     ) {
         self.remove(room);
         if self.people + people.len() >= PEOPLE_MAX {
-            self.rooms.retain(|room, _| in_use(room));
-            self.people = self.rooms.values().map(Room::weight).sum();
+            let unused = self.rooms.keys().filter(|room| !in_use(room));
+            for room in unused.cloned().collect::<Vec<_>>() {
+                self.remove(&room);
+            }
         }
         let mut known = Room {
             info,
@@ -87,9 +91,13 @@ impl Directory {
         }
         // Who came a moment ago is not in the store yet.
         for (person, claims) in self.waiting.values() {
-            known.meet(person, claims.contains(room));
+            known.meet(person, claims.binary_search(room).is_ok());
         }
         self.people += known.weight();
+        for user in known.people.keys() {
+            let rooms = self.rooms_of.entry(user.clone()).or_default();
+            rooms.insert(room.clone());
+        }
         self.rooms.insert(room.clone(), known);
     }
 
@@ -100,8 +108,22 @@ impl Directory {
     }
 
     fn remove(&mut self, room: &RoomKey) {
-        if let Some(known) = self.rooms.remove(room) {
-            self.people -= known.weight();
+        let Some(known) = self.rooms.remove(room) else {
+            return;
+        };
+        self.people -= known.weight();
+        for user in known.people.keys() {
+            self.unlist(user, room);
+        }
+    }
+
+    /// Somebody is not known in a room any more.
+    fn unlist(&mut self, user: &UserId, room: &RoomKey) {
+        if let Some(rooms) = self.rooms_of.get_mut(user) {
+            rooms.remove(room);
+            if rooms.is_empty() {
+                self.rooms_of.remove(user);
+            }
         }
     }
 
@@ -135,6 +157,8 @@ impl Directory {
                 claims: false,
             },
         };
+        let rooms = self.rooms_of.entry(person.person.id.clone()).or_default();
+        rooms.insert(room.clone());
         known.set(person);
         self.people += known.weight() - before;
     }
@@ -145,11 +169,20 @@ impl Directory {
         if self.stored.get(&person.id) == Some(&digest(person, claims)) {
             return;
         }
-        for (room, known) in &mut self.rooms {
+        let mut rooms = self.rooms_of.remove(&person.id).unwrap_or_default();
+        rooms.extend(claims.iter().cloned());
+        rooms.retain(|room| {
+            let Some(known) = self.rooms.get_mut(room) else {
+                return false;
+            };
             let before = known.weight();
             known.meet(person, claims.binary_search(room).is_ok());
             self.people += known.weight();
             self.people -= before;
+            known.people.contains_key(&person.id)
+        });
+        if !rooms.is_empty() {
+            self.rooms_of.insert(person.id.clone(), rooms);
         }
         if self.waiting.len() < WAITING_MAX || self.waiting.contains_key(&person.id) {
             let waits = (person.clone(), claims.clone());
@@ -162,8 +195,10 @@ impl Directory {
         self.changes += 1;
         self.waiting.remove(user);
         self.stored.remove(user);
-        for known in self.rooms.values_mut() {
-            if let Some(gone) = known.people.remove(user) {
+        for room in self.rooms_of.remove(user).unwrap_or_default() {
+            if let Some(known) = self.rooms.get_mut(&room)
+                && let Some(gone) = known.people.remove(user)
+            {
                 known.names.remove(&gone.person);
                 self.people -= 1;
             }
@@ -269,6 +304,55 @@ mod tests {
             issued_at: None,
             token_id: None,
         }
+    }
+
+    #[test]
+    fn whoever_comes_costs_no_look_at_rooms_of_others() {
+        let mut directory = Directory::default();
+        let listed = |directory: &Directory| {
+            let mut of_rooms: Vec<(UserId, RoomKey)> = Vec::new();
+            for (room, known) in &directory.rooms {
+                of_rooms.extend(known.people.keys().map(|user| (user.clone(), room.clone())));
+            }
+            of_rooms.sort();
+            let of_users = directory.rooms_of.iter();
+            let of_users =
+                of_users.flat_map(|(user, rooms)| rooms.iter().map(move |room| (user, room)));
+            let mut of_users: Vec<_> = of_users
+                .map(|(user, room)| (user.clone(), room.clone()))
+                .collect();
+            of_users.sort();
+            assert_eq!(
+                of_users, of_rooms,
+                "the list holds who is known where, and nothing else"
+            );
+            of_rooms.len()
+        };
+        let take = |directory: &mut Directory, place: &str| {
+            directory.take(&room(place), None, Vec::new(), |_| true);
+        };
+        (0..100).for_each(|number| take(&mut directory, &number.to_string()));
+        directory.meet(&identity("ann", "Ann", &["1", "2", "unknown"]));
+        assert_eq!(listed(&directory), 2);
+        directory.set_member(&room("3"), person("ann", "Ann"), Membership::Member);
+        directory.set_member(&room("3"), person("bob", "Bob"), Membership::Member);
+        assert_eq!(listed(&directory), 4);
+        directory.meet(&identity("ann", "Ann", &["1"]));
+        assert_eq!(
+            listed(&directory),
+            3,
+            "the token named room 2 before; she is a member of 3"
+        );
+        take(&mut directory, "unknown");
+        directory.meet(&identity("ann", "Ann", &["unknown"]));
+        assert_eq!(listed(&directory), 3);
+        directory.forget(&room("unknown"));
+        assert_eq!(listed(&directory), 2);
+        directory.erase(&UserId::text("ann"));
+        assert_eq!(listed(&directory), 1);
+        take(&mut directory, "3");
+        assert_eq!(listed(&directory), 0);
+        assert!(directory.rooms_of.is_empty());
     }
 
     fn named(directory: &Directory, place: &str, text: &str) -> Vec<String> {
