@@ -108,12 +108,14 @@ impl Dispatcher {
         known.map_or(&[], |(_, permissions)| permissions)
     }
 
-    /// Whom a text names among the people of a room. Waits only for a room that nobody has joined.
+    /// Whom a text names among the people of a room. `guess`: without waiting for the store, unless nothing at all is known of the room, which nobody
+    /// has joined then.
     pub(super) async fn named(
         &self,
         tenant: &Tenant,
         conversation: &Conversation,
         text: &str,
+        guess: bool,
     ) -> Result<Vec<UserId>, Error> {
         let Conversation::Room(room) = conversation else {
             return Ok(Vec::new());
@@ -121,9 +123,29 @@ impl Dispatcher {
         if !self.mentions || !text.contains('@') {
             return Ok(Vec::new());
         }
-        self.learn(tenant, room).await?;
+        if !(guess && read(&tenant.directory).doubts(room)) {
+            self.learn(tenant, room).await?;
+        }
         let named = read(&tenant.directory).named(room, text);
         Ok(named.unwrap_or_default())
+    }
+
+    /// What is known of a room was perhaps a guess.
+    pub(super) fn doubt(&self, tenant: &Tenant, conversation: &Conversation) {
+        if let Some(room) = conversation.room().filter(|room| self.has_sorts(room)) {
+            write(&tenant.directory).doubt(room);
+        }
+    }
+
+    /// Reads a room again that is in doubt, where nothing waits for it any more.
+    pub(super) async fn settle_doubt(&self, tenant: &Tenant, conversation: &Conversation) {
+        let Some(room) = conversation.room() else {
+            return;
+        };
+        let doubted = read(&tenant.directory).doubts(room);
+        if doubted && let Err(error) = self.learn(tenant, room).await {
+            tracing::warn!(%error, "unable to read a room that is in doubt; it stays so");
+        }
     }
 
     /// Somebody has said what a room is.
@@ -147,7 +169,7 @@ impl Dispatcher {
             Err(error) => {
                 // Who can be named is read again from the store when it is there.
                 tracing::warn!(%error, "unable to read who became a member");
-                write(&tenant.directory).forget(room);
+                write(&tenant.directory).doubt(room);
                 return;
             }
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::settle::{Refused, Settled, What, store_error, too_many_conflicts};
-use super::tenant::{Tenant, held, write};
+use super::tenant::{Tenant, held};
 use super::{DECISIONS_MAX, Dispatcher};
 use crate::capability::message::revision;
 use crate::capability::room::{JoinPolicy, may_participate};
@@ -33,7 +33,8 @@ impl Dispatcher {
                 _ => {
                     let place = &new.conversation;
                     let writing = self.writing(tenant, invocation, place, guess).await?;
-                    (writing, self.named(tenant, place, &new.body).await?)
+                    let named = self.named(tenant, place, &new.body, guess);
+                    (writing, named.await?)
                 }
             };
             let known = message::Known {
@@ -46,19 +47,15 @@ impl Dispatcher {
             let outcome = message::send(invocation, new, known)?;
             let message = outcome.changes.iter().find_map(inserted).cloned();
             match self.settle(tenant, outcome, invocation).await {
-                Ok(settled) => return Ok(self.sent(tenant, invocation, message, settled)),
+                Ok(settled) => {
+                    self.settle_doubt(tenant, &new.conversation).await;
+                    return Ok(self.sent(tenant, invocation, message, settled));
+                }
                 Err(Refused::Conflict) => self.doubt(tenant, &new.conversation),
                 Err(Refused::Error(error)) => return Err(error),
             }
         }
         Err(too_many_conflicts())
-    }
-
-    /// What is known of a room was perhaps a guess.
-    fn doubt(&self, tenant: &Tenant, conversation: &Conversation) {
-        if let Some(room) = conversation.room().filter(|room| self.has_sorts(room)) {
-            write(&tenant.directory).forget(room);
-        }
     }
 
     pub(super) async fn revise(
@@ -77,7 +74,7 @@ impl Dispatcher {
                     let known = revision::Known {
                         standing,
                         writing: self.writing(tenant, invocation, place, false).await?,
-                        mentions: self.named(tenant, place, body).await?,
+                        mentions: self.named(tenant, place, body, false).await?,
                     };
                     revision::edit(invocation, &found, body, moderates, known)?
                 }

@@ -150,6 +150,8 @@ pub struct Faults {
     pub people: AtomicU64,
     /// While set, commits are handed over and do not come back.
     pub stuck: AtomicBool,
+    /// While set, reads of rooms do not come back.
+    pub reads_stuck: AtomicBool,
 }
 
 #[async_trait]

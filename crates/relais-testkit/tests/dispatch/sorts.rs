@@ -1,9 +1,13 @@
 //! What rooms are: sorts and who may write, creating and listing rooms, rooms for two, what is unread.
 
-use relais_core::command::{Command, NewMessage, NewRoom};
+use std::sync::atomic::Ordering;
+
+use futures_util::FutureExt as _;
+use relais_core::command::{Actor, Command, NewMessage, NewRoom, Origin};
 use relais_core::error::Code;
+use relais_core::event::EventKind;
 use relais_core::ids::{Conversation, Seq};
-use relais_core::ports::{Change, RoomInfo, Transaction};
+use relais_core::ports::{Change, CommitError, RoomInfo, Transaction};
 use serde_json::{Value, json};
 
 use crate::house::*;
@@ -160,6 +164,55 @@ async fn a_guess_of_the_sort_that_was_wrong_is_found_out_by_the_commit() {
     let sent = house.on_session("bob", "b1", say("5b", "hi")).await;
     assert_eq!(code(sent), Code::Forbidden);
     assert!(house.told.records.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn while_a_room_is_read_again_after_a_wrong_guess_other_messages_do_not_wait_for_it() {
+    let house = House::new();
+    house.meet("bob", "b1").await;
+    house.meet("alice", "a1").await;
+    house.on_session("alice", "a1", enter("5b")).await.unwrap();
+    let faults = &house.store.faults;
+    faults.reads_stuck.store(true, Ordering::SeqCst);
+    let refusals = || faults.refusals.lock().unwrap();
+    refusals().push_back(CommitError::Conflict);
+    let send = |body: &str| {
+        let actor = Actor::User(std::sync::Arc::new(identity("alice")));
+        let origin = Origin::Session { id: sid("a1") };
+        let invocation = house.invocation(actor, origin, say("5b", body));
+        let mut sent = Box::pin(house.dispatcher.dispatch(invocation));
+        assert!((&mut sent).now_or_never().is_none());
+        sent
+    };
+    let refused = send("the guess was wrong");
+    let commits = faults.commits.load(Ordering::SeqCst);
+    let _second = send("@bob");
+    let _third = send("nobody");
+    let records = house.told.records.lock().unwrap().clone();
+    let sent = records
+        .iter()
+        .filter(|record| record.event.kind == EventKind::MessageSent);
+    let bodies: Vec<_> = sent
+        .map(|record| record.event.body["body"].clone())
+        .collect();
+    assert_eq!(bodies, ["@bob", "nobody"]);
+    assert_eq!(faults.commits.load(Ordering::SeqCst), commits + 2);
+    faults.reads_stuck.store(false, Ordering::SeqCst);
+    drop(refused);
+    house
+        .on_session("alice", "a1", say("5b", "@bob again"))
+        .await
+        .unwrap();
+    let people = faults.people.load(Ordering::SeqCst);
+    house
+        .on_session("alice", "a1", say("5b", "@bob and again"))
+        .await
+        .unwrap();
+    assert_eq!(
+        faults.people.load(Ordering::SeqCst),
+        people,
+        "the doubt is settled"
+    );
 }
 
 #[tokio::test]

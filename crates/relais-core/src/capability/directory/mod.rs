@@ -44,12 +44,18 @@ struct Room {
     info: Option<RoomInfo>,
     people: HashMap<UserId, RoomPerson>,
     names: Names,
+    doubted: bool,
 }
 
 impl Directory {
-    /// Whether a room is known.
+    /// Whether a room is known, for all that anybody has heard.
     pub fn knows(&self, room: &RoomKey) -> bool {
-        self.rooms.contains_key(room)
+        self.rooms.get(room).is_some_and(|known| !known.doubted)
+    }
+
+    /// Whether a room is known, and perhaps not as it is.
+    pub fn doubts(&self, room: &RoomKey) -> bool {
+        self.rooms.get(room).is_some_and(|known| known.doubted)
     }
 
     /// What somebody said that a known room is.
@@ -101,10 +107,12 @@ impl Directory {
         self.rooms.insert(room.clone(), known);
     }
 
-    /// Forgets what is known of a room.
-    pub fn forget(&mut self, room: &RoomKey) {
+    /// What is known of a room is perhaps not so, and to be read again. Until then it is what there is: whoever must not wait takes it.
+    pub fn doubt(&mut self, room: &RoomKey) {
         self.changes += 1;
-        self.remove(room);
+        if let Some(known) = self.rooms.get_mut(room) {
+            known.doubted = true;
+        }
     }
 
     fn remove(&mut self, room: &RoomKey) {
@@ -346,7 +354,7 @@ mod tests {
         take(&mut directory, "unknown");
         directory.meet(&identity("ann", "Ann", &["unknown"]));
         assert_eq!(listed(&directory), 3);
-        directory.forget(&room("unknown"));
+        directory.remove(&room("unknown"));
         assert_eq!(listed(&directory), 2);
         directory.erase(&UserId::text("ann"));
         assert_eq!(listed(&directory), 1);

@@ -57,6 +57,9 @@ impl TenantStore for HookedTenant {
         user: Option<&UserId>,
         rooms: &[RoomKey],
     ) -> Result<Vec<RoomState>, StoreError> {
+        if self.faults.reads_stuck.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.inner.rooms(user, rooms).await
     }
     async fn people(&self, room: &RoomKey) -> Result<Vec<RoomPerson>, StoreError> {
