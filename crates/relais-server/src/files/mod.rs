@@ -27,7 +27,7 @@ use tokio::sync::Semaphore;
 pub use links::{Grant, Links, PREFIX, encode};
 pub use picture::{KINDS, THUMBNAILS, type_of_smaller};
 pub use receive::Incoming;
-pub use storage::{Place, Reading, S3, StorageError};
+pub use storage::{Found, Place, S3, StorageError};
 
 use crate::clock::Clock;
 use slots::Slots;
@@ -177,15 +177,15 @@ impl Files {
         }
     }
 
-    /// Reads a file, or a part of it. `None`: it is not there.
+    /// Reads a file, or a part of it.
     pub async fn read(
         &self,
         path: &str,
         range: Option<object_store::GetRange>,
-    ) -> Result<Option<Reading>, Error> {
+    ) -> Result<Found, Error> {
         match stored(path) {
             Ok(path) => self.storage.read(&path, range).await,
-            Err(_) => Ok(None),
+            Err(_) => Ok(Found::Nothing),
         }
     }
 

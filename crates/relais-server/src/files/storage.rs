@@ -74,6 +74,19 @@ pub struct Storage {
     folder: Option<PathBuf>,
 }
 
+/// What there is where a file was looked for.
+pub enum Found {
+    /// What was asked for.
+    Reading(Reading),
+    /// A file that is too short to have that part.
+    NoSuchPart {
+        /// How long it is.
+        bytes: u64,
+    },
+    /// No file.
+    Nothing,
+}
+
 /// What is read of a file.
 pub struct Reading {
     /// How long the whole file is.
@@ -135,25 +148,31 @@ impl Storage {
         put.map(drop).map_err(|error| failed(&error))
     }
 
-    /// Reads a file, or a part of it. `None`: it is not there.
-    pub async fn read(
-        &self,
-        path: &Path,
-        range: Option<GetRange>,
-    ) -> Result<Option<Reading>, Error> {
+    /// Reads a file, or a part of it.
+    pub async fn read(&self, path: &Path, range: Option<GetRange>) -> Result<Found, Error> {
         let options = GetOptions {
-            range,
+            range: range.clone(),
             ..GetOptions::default()
         };
-        match self.objects.get_opts(path, options).await {
-            Ok(found) => Ok(Some(Reading {
-                bytes: found.meta.size,
-                range: found.range.clone(),
-                stream: found.into_stream(),
-            })),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(failed(&error)),
+        let error = match self.objects.get_opts(path, options).await {
+            Ok(found) => {
+                return Ok(Found::Reading(Reading {
+                    bytes: found.meta.size,
+                    range: found.range.clone(),
+                    stream: found.into_stream(),
+                }));
+            }
+            Err(object_store::Error::NotFound { .. }) => return Ok(Found::Nothing),
+            Err(error) => error,
+        };
+        // Each storage has its own word for a part that is not there: it is its fault only where it has that part.
+        if let Some(range) = range
+            && let Ok(meta) = self.objects.head(path).await
+            && range.as_range(meta.size).is_err()
+        {
+            return Ok(Found::NoSuchPart { bytes: meta.size });
         }
+        Err(failed(&error))
     }
 
     /// The whole of a file. `None`: it is not there.

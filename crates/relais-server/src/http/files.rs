@@ -14,7 +14,7 @@ use relais_core::error::{Code, Error};
 use relais_protocol::engineio::QueryPairs;
 
 use super::{Problem, Web, not_found};
-use crate::files::{Grant, KINDS, PREFIX, THUMBNAILS, encode, type_of_smaller};
+use crate::files::{Found, Grant, KINDS, PREFIX, THUMBNAILS, encode, type_of_smaller};
 
 /// Answers.
 pub async fn show(State(web): State<Arc<Web>>, request: Request<Body>) -> Response {
@@ -69,13 +69,10 @@ async fn whole(
     mut headers: HeaderMap,
 ) -> Result<Option<Response>, Error> {
     let asked = request.headers.get(header::RANGE).and_then(range);
-    let found = match web.files.read(path, asked.clone()).await {
-        // A part that is not there: whoever asked gets the whole, as RFC 9110 allows.
-        Err(_) if asked.is_some() => web.files.read(path, None).await?,
-        read => read?,
-    };
-    let Some(found) = found else {
-        return Ok(None);
+    let found = match web.files.read(path, asked).await? {
+        Found::Reading(found) => found,
+        Found::NoSuchPart { bytes } => return Ok(Some(no_such_part(bytes))),
+        Found::Nothing => return Ok(None),
     };
     let kind = KINDS
         .iter()
@@ -101,6 +98,17 @@ async fn whole(
     Ok(Some(
         (status, headers, Body::from_stream(found.stream)).into_response(),
     ))
+}
+
+/// How long the file is, for whoever asked for what lies behind its end.
+fn no_such_part(bytes: u64) -> Response {
+    tracing::debug!(bytes, "asked for a part that a file does not have");
+    let whole = format!("bytes */{bytes}");
+    (
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        [(header::CONTENT_RANGE, whole)],
+    )
+        .into_response()
 }
 
 /// What a file is called never changes its bytes, so the path is the tag.
