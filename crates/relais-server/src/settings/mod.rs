@@ -233,14 +233,14 @@ impl RawSettings {
         Ok(Self { values, apps })
     }
 
-    /// Each row with its value, for `config show`. Secrets are shown as `(set)` or `(not set)`.
+    /// Each row with its value, for `config show`. Secrets are shown as `(set)` or `(not set)`, and who an address says one is not at all.
     pub fn show(&self) -> impl Iterator<Item = (&'static Row, String, &Source)> {
         TABLE.iter().map(|row| {
             let raw = &self.values[row.key];
             let text = match (row.secret, raw.text.is_empty()) {
                 (true, true) => "(not set)".to_owned(),
                 (true, false) => "(set)".to_owned(),
-                (false, _) => raw.text.clone(),
+                (false, _) => without_credentials(&raw.text),
             };
             (row, text, &raw.source)
         })
@@ -399,6 +399,24 @@ impl RawSettings {
             },
         }
     }
+}
+
+/// Addresses without what stands before their `@`: names and passwords, or a token.
+fn without_credentials(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((scheme, address)) = rest.split_once("://") {
+        let end = address.find(['/', '?', '#', ',', ' ']);
+        let (authority, behind) = address.split_at(end.unwrap_or(address.len()));
+        shown.push_str(scheme);
+        shown.push_str("://");
+        match authority.rsplit_once('@') {
+            Some((_, host)) => shown.extend(["(hidden)@", host]),
+            None => shown.push_str(authority),
+        }
+        rest = behind;
+    }
+    shown + rest
 }
 
 /// Secrets that are in every tutorial.

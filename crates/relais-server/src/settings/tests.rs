@@ -108,6 +108,36 @@ fn secrets_are_read_from_a_file_and_never_shown() {
 }
 
 #[test]
+fn an_address_is_shown_without_the_password_in_it() {
+    let show = |url: &str| {
+        let raw = gather(&[], &[("COMFYUI_URL", url)], None).expect("gathered");
+        let engine = raw.check().map(|settings| settings.image_engine);
+        assert!(!format!("{engine:?}").contains("hunter2"));
+        let mut shown = raw.show().filter(|(row, _, _)| row.key == "comfyui_url");
+        shown.next().map(|(_, text, _)| text).expect("the row")
+    };
+    for (url, shown) in [
+        ("http://10.0.0.8:8188/here", "http://10.0.0.8:8188/here"),
+        (
+            "http://ann:hunter2@comfy:8188/a",
+            "http://(hidden)@comfy:8188/a",
+        ),
+        ("https://hunter2@comfy", "https://(hidden)@comfy"),
+        (
+            "http://a:hunter2@b@comfy?x=@y",
+            "http://(hidden)@comfy?x=@y",
+        ),
+        (
+            "http://comfy/@me,http://a:hunter2@b",
+            "http://comfy/@me,http://(hidden)@b",
+        ),
+        ("", ""),
+    ] {
+        assert_eq!(show(url), shown);
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_parsed_is_refused_without_a_word_of_what_it_says() {
     let error = gather(&[], &[], Some("port = 3\njwt_secret = \"hunter2-hunter2\n"))
         .err()

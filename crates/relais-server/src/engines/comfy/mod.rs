@@ -38,9 +38,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 const VIEWS_MAX: u32 = 3;
 
 /// Which ComfyUI, and what it is to execute.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ComfySettings {
-    /// Its address.
+    /// Its address, which may hold a password.
     pub url: String,
     /// The graph.
     pub workflow: Workflow,
@@ -48,6 +48,12 @@ pub struct ComfySettings {
     pub checkpoint: String,
     /// Until a prompt has ended.
     pub timeout: Duration,
+}
+
+impl std::fmt::Debug for ComfySettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ComfySettings").finish_non_exhaustive()
+    }
 }
 
 /// A ComfyUI to work with.
