@@ -49,6 +49,14 @@ pub enum StayVerdict {
     Remove,
 }
 
+/// What is held against anybody is kept so long after its end, so that a clock that jumps takes nothing that lasts.
+const ENDED_KEPT_MS: i64 = 60 * 60 * 1000;
+
+/// Restrictions that ended up to then are forgotten.
+pub fn restrictions_ended(now: Timestamp) -> Timestamp {
+    Timestamp(now.0.saturating_sub(ENDED_KEPT_MS))
+}
+
 impl Retention {
     /// Stamps before this one are outside the window.
     pub fn expires_before(&self, now: Timestamp) -> Timestamp {

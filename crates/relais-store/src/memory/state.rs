@@ -334,6 +334,9 @@ impl State {
         now: Timestamp,
         alive: Alive<'_>,
     ) -> Retained {
+        let ended = crate::retention::restrictions_ended(now);
+        let lasts = |one: &Restriction| one.until.is_none_or(|until| until > ended);
+        self.restrictions.retain(|_, one| lasts(one));
         let page = self.log.values().map(|record| (record.position, record.at));
         let old = rule.expired_up_to(now, page).unwrap_or_default();
         let mut kept: HashMap<Option<&RoomKey>, u64> = HashMap::new();

@@ -197,6 +197,7 @@ impl SqliteStore {
             total.records += done.records;
             total.stays += done.stays;
         }
+        trim::restrictions(&self.inner, now).await?;
         self.let_go().await?;
         Ok(total)
     }

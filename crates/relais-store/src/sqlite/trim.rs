@@ -41,6 +41,30 @@ pub(super) async fn retain(
     Ok(total)
 }
 
+/// Forgets what was held against anybody and is long over, of all tenants.
+pub(super) async fn restrictions(inner: &Inner, now: Timestamp) -> Result<(), StoreError> {
+    let ended = crate::retention::restrictions_ended(now);
+    let delete = move |connection: &Connection| -> Sqlite<u64> {
+        let sql = "SELECT tenant, subject, hold FROM restrictions
+                   WHERE until IS NOT NULL AND until <= ?1 LIMIT ?2";
+        let mut select = connection.prepare_cached(sql)?;
+        let rows = select.query_map((ended.0, STEP_ROWS), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+        let gone: Vec<(i64, String, String)> = rows.collect::<Sqlite<_>>()?;
+        let sql = "DELETE FROM restrictions WHERE tenant = ?1 AND subject = ?2 AND hold = ?3";
+        let mut delete = connection.prepare_cached(sql)?;
+        for key in &gone {
+            delete.execute((key.0, &key.1, &key.2))?;
+        }
+        Ok(gone.len() as u64)
+    };
+    let step = move |writer: &mut Writer| {
+        writer.transact(|connection| delete(connection).map_err(|error| store_error(&error)))
+    };
+    steps(inner, step).await.map(drop)
+}
+
 /// Repeats a step until it finds nothing more, and says how much it has done.
 async fn steps(
     inner: &Inner,

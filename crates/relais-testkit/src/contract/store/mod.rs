@@ -247,6 +247,7 @@ macro_rules! store_contract {
             inbox: a_refused_transaction_notifies_nobody,
             retention: records_older_than_the_window_are_trimmed_and_positions_go_on,
             retention: a_room_keeps_its_newest_records_and_others_keep_theirs,
+            retention: restrictions_go_when_they_are_long_over,
             retention: what_has_no_room_is_trimmed_on_its_own_account,
             retention: messages_and_their_keys_are_never_trimmed,
             retention: stays_of_living_sessions_are_kept_and_of_dead_ones_removed_after_the_window,

@@ -3,6 +3,7 @@
 use relais_core::event::EventKind;
 use relais_core::ids::{Position, Seq, Timestamp};
 use relais_core::ports::{Change, Committed, Transaction};
+use relais_core::restriction::{Against, Hold, Restriction};
 
 use super::{Bench, Limits, StoreHarness, positions, seqs};
 use crate::build::{
@@ -83,6 +84,42 @@ pub async fn a_room_keeps_its_newest_records_and_others_keep_theirs(harness: &dy
     assert_eq!(trimmed(&bench, &["quiet", "loud"]).await, 8);
     bench.open.retain(Timestamp(2), &[]).await;
     assert_eq!(positions(&bench.log_after(0).await), kept);
+}
+
+/// What was held against somebody goes an hour after its end, so that a clock that jumps takes nothing that lasts; what has no end stays.
+pub async fn restrictions_go_when_they_are_long_over(harness: &dyn StoreHarness) {
+    let bench = Bench::new(harness).await;
+    let impose = |token: &str, until: Option<i64>| {
+        Change::Impose(Restriction {
+            against: Against::Token(token.into()),
+            hold: Hold::Revoked,
+            at: Timestamp(0),
+            until: until.map(Timestamp),
+        })
+    };
+    let changes = [("a", Some(10)), ("b", Some(20)), ("c", None)];
+    let changes = changes.map(|(token, until)| impose(token, until));
+    bench.apply(change(1, changes)).await;
+    let held = async || {
+        let held = bench.tenant.restrictions().await.expect("they can be read");
+        let tokens = held.into_iter().map(|one| match one.against {
+            Against::Token(token) => token.to_string(),
+            Against::User(user) => panic!("nothing was held against {user}"),
+        });
+        let mut tokens: Vec<String> = tokens.collect();
+        tokens.sort();
+        tokens
+    };
+    const HOUR_MS: i64 = 3_600_000;
+    for (now, left) in [
+        (15, &["a", "b", "c"][..]),
+        (HOUR_MS + 9, &["a", "b", "c"]),
+        (HOUR_MS + 10, &["b", "c"]),
+        (HOUR_MS * 9, &["c"]),
+    ] {
+        bench.open.retain(Timestamp(now), &[]).await;
+        assert_eq!(held().await, left, "at {now}");
+    }
 }
 
 /// Direct messages and notices count as one place, and their trimming concerns every session.
