@@ -1,14 +1,15 @@
 //! Inboxes as rows: what a notification costs, however many get it, and how an inbox is read.
 //!
-//! The members of a room get theirs in one statement; what is too much in any of their inboxes goes row by row. Numbers, not
-//! times or ids, are the order: they follow the commits.
+//! The members of a room get theirs in one statement, unless there are very many ([`notices`]); what is too much in any of their inboxes
+//! goes row by row. Numbers, not times or ids, are the order: they follow the commits.
 
 use relais_core::ids::{Id, UserId};
 use relais_core::ports::{InboxPage, InboxQuery, Notified, Recipients, StoreError};
 use rusqlite::{Connection, Params};
 
+use super::fault::store_error;
 use super::query::{all, first};
-use super::rows;
+use super::{notices, rows};
 
 type Sqlite<T> = Result<T, rusqlite::Error>;
 
@@ -48,6 +49,11 @@ pub(super) fn notify(
                  ON CONFLICT DO NOTHING",
                 (tenant, user.as_str(), id, except),
             )?,
+            Recipients::Members(_) if is_large(connection, *place)? => {
+                let place = place.unwrap_or_default();
+                let keep = notification.keep.max(1);
+                notices::put_off(connection, (tenant, id, place), except, keep)?;
+            }
             Recipients::Members(_) => run(
                 connection,
                 "INSERT INTO inbox (tenant, user, number, notification, read)
@@ -61,24 +67,42 @@ pub(super) fn notify(
             )?,
         }
     }
-    cut(connection, tenant, id, notification.keep.max(1))?;
+    cut(connection, (tenant, id), "", notification.keep.max(1))?;
+    drop_if_unused(connection, id)
+}
+
+fn is_large(connection: &Connection, place: Option<i64>) -> Sqlite<bool> {
+    match place {
+        Some(place) => notices::is_large(connection, place),
+        None => Ok(false),
+    }
+}
+
+/// A notification that is in nobody's inbox and on the way to nobody is not kept.
+pub(super) fn drop_if_unused(connection: &Connection, notification: i64) -> Sqlite<()> {
     run(
         connection,
         "DELETE FROM notifications WHERE id = ?1
-           AND NOT EXISTS (SELECT 1 FROM inbox WHERE notification = ?1)",
-        [id],
+           AND NOT EXISTS (SELECT 1 FROM inbox WHERE notification = ?1)
+           AND NOT EXISTS (SELECT 1 FROM notices WHERE notification = ?1)",
+        [notification],
     )
 }
 
-/// Takes away what is too much in the inboxes that just got a notification. Row by row: a deletion by a list of rows would look
-/// through all inboxes of the tenant.
-fn cut(connection: &Connection, tenant: i64, notification: i64, keep: u32) -> Sqlite<()> {
+/// Takes away what is too much in the inboxes that just got a notification, of users from `first` on. Row by row: a deletion by a list of
+/// rows would look through all inboxes of the tenant.
+pub(super) fn cut(
+    connection: &Connection,
+    (tenant, notification): (i64, i64),
+    first: &str,
+    keep: u32,
+) -> Sqlite<()> {
     let sql = "SELECT old.user, old.number FROM inbox AS new JOIN inbox AS old
                  ON old.tenant = new.tenant AND old.user = new.user
                     AND old.number <= new.number - ?2
-               WHERE new.notification = ?1";
+               WHERE new.notification = ?1 AND new.user >= ?3";
     let mut select = connection.prepare_cached(sql)?;
-    let rows = select.query_map((notification, i64::from(keep)), |row| {
+    let rows = select.query_map((notification, i64::from(keep), first), |row| {
         Ok((row.get(0)?, row.get(1)?))
     })?;
     let old: Vec<(String, i64)> = rows.collect::<Sqlite<_>>()?;
@@ -99,6 +123,7 @@ pub(super) fn read(
     user: &UserId,
     id: Option<Id>,
 ) -> Sqlite<()> {
+    notices::give(connection, tenant, user)?;
     match id {
         Some(id) => run(
             connection,
@@ -114,21 +139,33 @@ pub(super) fn read(
     }
 }
 
-fn run(connection: &Connection, sql: &str, params: impl Params) -> Sqlite<()> {
+pub(super) fn run(connection: &Connection, sql: &str, params: impl Params) -> Sqlite<()> {
     connection.prepare_cached(sql)?.execute(params).map(|_| ())
 }
 
-/// A page of an inbox. A reader sees one commit in all three questions only if it asks in one transaction; what comes in between
-/// is newer than the page and counted as unread, which is what it is.
+/// A page of an inbox: what is on its way into it first, then what is there.
 pub(super) fn page(
     connection: &Connection,
     tenant: i64,
     query: &InboxQuery,
 ) -> Result<InboxPage, StoreError> {
     let user = query.user.as_str();
-    let before = match query.before {
-        None => i64::MAX,
-        Some(id) => {
+    let _one = one_commit(connection)?;
+    let mut notifications = notices::waiting(connection, tenant, &query.user)?;
+    let passed = query.before.map(|id| {
+        notifications
+            .iter()
+            .position(|one| one.notification.id == id)
+    });
+    let before = match (query.before, passed) {
+        (None, _) => i64::MAX,
+        // From one on that is still on its way: behind it are those that came before it.
+        (_, Some(Some(passed))) => {
+            notifications.drain(..=passed);
+            i64::MAX
+        }
+        (Some(id), _) => {
+            notifications.clear();
             let sql = "SELECT number FROM inbox WHERE user = ?2 AND notification =
                          (SELECT id FROM notifications WHERE tenant = ?1 AND uuid = ?3)";
             let params = (tenant, user, &id.0.as_bytes()[..]);
@@ -141,13 +178,13 @@ pub(super) fn page(
                WHERE inbox.tenant = ?1 AND inbox.user = ?2 AND inbox.number < ?3
                ORDER BY inbox.number DESC LIMIT ?4";
     let params = (tenant, user, before, limit as i64 + 1);
-    let mut notifications = all(connection, sql, params, rows::notified)?;
+    notifications.extend(all(connection, sql, params, rows::notified)?);
     let has_more = notifications.len() > limit;
     notifications.truncate(limit);
     Ok(InboxPage {
         notifications,
         has_more,
-        unread: unread(connection, tenant, &query.user)?,
+        unread: count_unread(connection, tenant, &query.user)?,
     })
 }
 
@@ -162,7 +199,18 @@ pub(super) fn notification(
                FROM notifications JOIN inbox ON inbox.notification = notifications.id
                WHERE notifications.tenant = ?1 AND notifications.uuid = ?3 AND inbox.user = ?2";
     let params = (tenant, user.as_str(), &id.0.as_bytes()[..]);
-    first(connection, sql, params, rows::notified)
+    let _one = one_commit(connection)?;
+    if let Some(found) = first(connection, sql, params, rows::notified)? {
+        return Ok(Some(found));
+    }
+    let waiting = notices::waiting(connection, tenant, user)?;
+    Ok(waiting.into_iter().find(|one| one.notification.id == id))
+}
+
+/// Until it is dropped, all questions see the same commit: what is on its way into an inbox is seen once, on its way or there.
+fn one_commit(connection: &Connection) -> Result<rusqlite::Transaction<'_>, StoreError> {
+    let begun = connection.unchecked_transaction();
+    begun.map_err(|error| store_error(&error))
 }
 
 /// How many of an inbox are unread.
@@ -171,9 +219,15 @@ pub(super) fn unread(
     tenant: i64,
     user: &UserId,
 ) -> Result<u64, StoreError> {
+    let _one = one_commit(connection)?;
+    count_unread(connection, tenant, user)
+}
+
+fn count_unread(connection: &Connection, tenant: i64, user: &UserId) -> Result<u64, StoreError> {
     let sql = "SELECT count(*) FROM inbox WHERE tenant = ?1 AND user = ?2 AND read = 0";
     let count = first(connection, sql, (tenant, user.as_str()), |row| {
         rows::integer(row, 0)
     })?;
-    Ok(count.unwrap_or_default() as u64)
+    let waiting = notices::waiting(connection, tenant, user)?;
+    Ok(count.unwrap_or_default() as u64 + waiting.len() as u64)
 }

@@ -13,6 +13,7 @@ mod heads;
 mod inbox;
 mod items;
 mod keys;
+mod notices;
 mod open;
 mod outside;
 mod pace;

@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0006_items.sql"),
     include_str!("../../migrations/sqlite/0007_store.sql"),
     include_str!("../../migrations/sqlite/0008_restrictions_end.sql"),
+    include_str!("../../migrations/sqlite/0009_notices.sql"),
 ];
 
 /// Statements that a connection keeps prepared: more than there are.

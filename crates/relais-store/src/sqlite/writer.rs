@@ -5,6 +5,8 @@
 //! fill, but for joins that come in a crowd ([`super::pace`]), and never acknowledges what was not synced. After a failure at the commit it does not know what the disk
 //! holds: it reads the heads again before it goes on, and publishes what turns out to have been committed.
 
+mod handing;
+
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -92,6 +94,8 @@ pub(super) struct Writer {
     unsure: Vec<Arc<TenantLog>>,
     /// When the last batch ended.
     rested_at: Option<Instant>,
+    /// Whether notifications wait to be put into inboxes.
+    has_notices: bool,
     /// Released when the thread ends.
     _lock: Lock,
 }
@@ -122,13 +126,19 @@ impl Writer {
             tenants: HashMap::new(),
             unsure: Vec::new(),
             rested_at: None,
+            has_notices: false,
             _lock: lock,
         }
     }
 
     /// Works until every sender is gone or it is asked to close; then checkpoints.
     pub(super) fn run(mut self) {
-        while let Some(job) = self.queue.blocking_recv() {
+        self.look_for_notices();
+        while let Some(job) = self.next() {
+            let Some(job) = job else {
+                self.hand_out();
+                continue;
+            };
             if matches!(&job, Job::Commit(commit) if commit.is_patient) {
                 self.shared.pace.rest(self.rested_at);
             }
@@ -144,6 +154,9 @@ impl Writer {
                 Some(Job::Aside(work)) => work(&mut self),
                 Some(Job::Close) => self.queue.close(),
                 Some(Job::Commit(_)) | None => {}
+            }
+            if self.has_notices {
+                self.hand_out();
             }
             self.shared.door.rest();
         }
@@ -226,6 +239,7 @@ impl Writer {
                 self.shared.failing.store(false, Ordering::Relaxed);
                 metrics::histogram!("relais_store_commit_seconds").record(started.elapsed());
                 self.deliver(commits, outcomes);
+                self.look_for_notices();
                 self.checkpointer.after_commit(&self.connection);
                 Ok(())
             }
