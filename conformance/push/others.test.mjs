@@ -104,7 +104,7 @@ test('always means also to who is here', async (t) => {
 
 test('the team\'s backend is asked to push to telephones, with what FCM takes, until it has taken it', async (t) => {
   const backend = await Backend.start(t);
-  const { id, bob, browser, write } = await desk(t, { ...backend.env, RELAIS_OUTGOING_PRIVATE_HOSTS: '127.0.0.1' });
+  const { id, bob, browser, write } = await desk(t, backend.env);
   let refusals = 1;
   backend.told = () => (refusals-- > 0 ? 500 : 204);
   const { id: message } = await write(`@${bob.id} to your telephone`);

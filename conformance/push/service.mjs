@@ -89,7 +89,7 @@ export class PushService {
 
   /** The environment of a server that pushes here. */
   get env() {
-    return { VAPID_PRIVATE_KEY: this.keys.privateKey, VAPID_SUBJECT: SUBJECT, RELAIS_OUTGOING_PRIVATE_HOSTS: `127.0.0.1:${this.port}` };
+    return { VAPID_PRIVATE_KEY: this.keys.privateKey, VAPID_SUBJECT: SUBJECT, RELAIS_PUSH_PRIVATE_HOSTS: `127.0.0.1:${this.port}` };
   }
 
   browser() {

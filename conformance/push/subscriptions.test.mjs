@@ -4,6 +4,7 @@ import test from 'node:test';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { World, scene } from './house.mjs';
+import { Backend } from '../webhooks/backend.mjs';
 import { relais } from '../lib/servers.mjs';
 import { eventually, pause } from '../lib/wait.mjs';
 
@@ -62,6 +63,20 @@ test('an address inside the operator\'s network is refused, and one without TLS,
   for (const p256dh of ['', 'x', point.toString('base64url'), good.keys.p256dh.slice(2)]) await refused({ ...good, keys: { ...good.keys, p256dh } });
   for (const auth of ['', 'AAAA', 'A'.repeat(44)]) await refused({ ...good, keys: { ...good.keys, auth } });
   for (const body of [{}, { endpoint: good.endpoint }, { ...good, keys: null }]) await refused(body);
+});
+
+test('what the operator has opened for webhooks is not open to what a user writes down', async (t) => {
+  const backend = await Backend.start(t);
+  const { service, world } = await scene(t, backend.env);
+  const bob = world.person('Bob');
+  for (const endpoint of [backend.url, backend.url.replace('http:', 'https:')]) {
+    const body = { ...service.browser().subscription, endpoint };
+    const { status } = await world.http('POST', SUBSCRIPTIONS, { token: bob.token, body });
+    assert.equal(status, 400);
+  }
+  await world.post(world.person('Alice'), { text: 'hello' });
+  await pause(300);
+  assert.equal(backend.forged + backend.requests.all.length, 0);
 });
 
 /** A name that this machine resolves to an address of its own, and that does not say so. */

@@ -449,6 +449,7 @@ fn serve_apps(
     (hub, clock): (&Arc<Hub>, Clock),
 ) -> Result<Apps, BootError> {
     let outgoing = Outgoing::new(&settings.outgoing_private_hosts)?;
+    let browsers = outside::browsers(settings, apps, clock)?;
     if let Some(name) = settings
         .app_token_keys
         .keys()
@@ -477,7 +478,7 @@ fn serve_apps(
             app: app.clone(),
             keys: Arc::new(token_keys(settings, &app.name, secret, &outgoing)?),
             backend,
-            browsers: outside::browsers(settings, app, &outgoing, clock)?,
+            browsers: browsers.clone().filter(|_| app.push.is_on()),
             dispatcher: Arc::new(Dispatcher::new(ports, rules::of(app, &settings.limits))),
             limits: UserLimiter::default(),
             connections: app

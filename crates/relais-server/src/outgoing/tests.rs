@@ -137,3 +137,24 @@ async fn a_websocket_is_opened_only_where_a_request_may_go_and_only_with_who_pro
         "{unproved:?}"
     );
 }
+
+#[test]
+fn an_address_that_a_client_chose_is_https_unless_the_operator_named_its_host() {
+    let outgoing = allowing(&["push.internal", "127.0.0.1:8080"]);
+    let check = |url| outgoing.check_foreign(url).map(|_| ());
+    for right in [
+        "https://push.example.org/x",
+        "http://push.internal/x",
+        "http://127.0.0.1:8080/x",
+    ] {
+        assert!(check(right).is_ok(), "{right}");
+    }
+    for wrong in ["http://push.example.org/x", "ftp://push.example.org/x", ""] {
+        let checked = check(wrong);
+        assert!(matches!(checked, Err(OutgoingError::Address)), "{wrong}");
+    }
+    for inward in ["https://127.0.0.1/x", "https://[::1]/x", "https://0x7f.1/x"] {
+        let checked = check(inward);
+        assert!(matches!(checked, Err(OutgoingError::Private)), "{inward}");
+    }
+}

@@ -47,14 +47,14 @@ pub fn backend(
     Ok(Some(Arc::new(backend)))
 }
 
-/// What an app pushes to browsers with, where it pushes at all and the server has a key.
+/// What pushes to browsers, where an app wants that and the server has a key. Its way out is its own: no user's choice of an address may
+/// lead to what the operator has opened for webhooks.
 pub fn browsers(
     settings: &Settings,
-    app: &App,
-    outgoing: &Outgoing,
+    apps: &[Arc<App>],
     clock: Clock,
 ) -> Result<Option<Arc<Browsers>>, BootError> {
-    if !app.push.is_on() {
+    if apps.iter().all(|app| !app.push.is_on()) {
         return Ok(None);
     }
     let vapid = match settings.vapid.read()? {
@@ -69,14 +69,15 @@ pub fn browsers(
             own.read()?.ok_or_else(|| own.missing())?
         }
         None => {
-            if !app.webhook.tells_pushes {
+            let silent = |app: &&Arc<App>| app.push.is_on() && !app.webhook.tells_pushes;
+            for app in apps.iter().filter(silent) {
                 tracing::warn!(app = %app.name, "there is no `vapid_private_key`, so nobody who is away gets this app's pushes");
             }
             return Ok(None);
         }
     };
-    let browsers = Browsers::new(vapid, outgoing.clone(), clock);
-    Ok(Some(Arc::new(browsers)))
+    let outgoing = Outgoing::new(&settings.push_private_hosts)?;
+    Ok(Some(Arc::new(Browsers::new(vapid, outgoing, clock))))
 }
 
 /// Who says who may join an app's rooms.

@@ -130,6 +130,8 @@ pub struct Settings {
     pub app_webhooks: BTreeMap<String, WebhookSettings>,
     /// Who we are to push services.
     pub vapid: VapidSettings,
+    /// Hosts inside one's own network that are push services.
+    pub push_private_hosts: Vec<String>,
     /// Hosts inside one's own network that the server may ask.
     pub outgoing_private_hosts: Vec<String>,
     /// Keys of the team's backend.
@@ -324,6 +326,7 @@ impl RawSettings {
             webhook: WebhookSettings::read(self),
             app_webhooks: self.apps.webhooks.clone(),
             vapid: VapidSettings::of(self)?,
+            push_private_hosts: self.list("push_private_hosts"),
             outgoing_private_hosts: self.list("outgoing_private_hosts"),
             api_keys: self.list("api_key"),
             allowed_origins: self.origins()?,

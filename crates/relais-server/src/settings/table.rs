@@ -87,7 +87,7 @@ pub const TABLE: &[Row] = &[
         "outgoing_private_hosts",
         &["RELAIS_OUTGOING_PRIVATE_HOSTS"],
         "",
-        "Hosts inside one's own network that webhooks, key sets and push services may be on, separated by commas, each `host` or `host:port`",
+        "Hosts inside one's own network that webhooks and key sets may be on, separated by commas, each `host` or `host:port`",
     ),
     row(
         "webhook_url",
@@ -110,6 +110,12 @@ pub const TABLE: &[Row] = &[
         &["VAPID_SUBJECT"],
         "",
         "Where push services reach the operator: `mailto:…` or `https://…`; needed beside that key",
+    ),
+    row(
+        "push_private_hosts",
+        &["RELAIS_PUSH_PRIVATE_HOSTS"],
+        "",
+        "Hosts inside one's own network that are push services, separated by commas, each `host` or `host:port`: any user may have the server ask them",
     ),
     secret(
         "api_key",
