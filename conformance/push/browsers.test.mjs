@@ -3,7 +3,6 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { scene } from './house.mjs';
-import { freePort } from '../lib/process.mjs';
 import { eventually, pause } from '../lib/wait.mjs';
 
 /** After the longest grace of the server, in which it waits for somebody to come back. */
@@ -168,7 +167,7 @@ test('a browser that is gone is forgotten, and what can never be delivered is a 
 });
 
 test('a push is there once after kill -9 and a restart, before and after it was delivered', { timeout: 120000 }, async (t) => {
-  const { service, server, world } = await scene(t, { WS_PORT: String(await freePort()) });
+  const { service, server, world } = await scene(t);
   const bob = world.person('Bob');
   const browser = await world.subscribe(service, bob);
   const alice = world.person('Alice');
@@ -195,7 +194,7 @@ test('a push is there once after kill -9 and a restart, before and after it was 
 });
 
 test('whoever was here when the server was killed is not away until they had time to come back', { timeout: 60000 }, async (t) => {
-  const { service, server, world } = await scene(t, { WS_PORT: String(await freePort()) });
+  const { service, server, world } = await scene(t);
   const bob = await world.enter('Bob');
   const browser = await world.subscribe(service, bob);
   await pause(1500); // presence is stored every second
