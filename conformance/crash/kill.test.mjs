@@ -44,7 +44,6 @@ test(`${KILLS} kills under load: nothing acknowledged is lost, nothing comes twi
   for (let kill = 1; kill <= KILLS; kill += 1) {
     // Mostly in full flow; every fourth time while clients are still coming back.
     await pause(kill % 4 === 0 ? pick(120) : 100 + pick(700));
-    const before = load.acked.size;
     await server.program.kill();
     await pause(pick(250));
     await server.program.start();
@@ -53,7 +52,6 @@ test(`${KILLS} kills under load: nothing acknowledged is lost, nothing comes twi
       await load.reconnected(BACK_MS);
       slowest = Math.max(slowest, Date.now() - began);
     }
-    assert.ok(load.acked.size >= before);
   }
   await load.reconnected(BACK_MS);
   const flowing = load.acked.size;

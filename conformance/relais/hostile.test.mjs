@@ -94,14 +94,12 @@ for (const [what, lines] of [
 ]) {
   test(`a connection with ${what} is closed within ten seconds`, { timeout: 30000 }, async () => {
     const wire = await Wire.request(ENGINE_URL, []);
-    const began = Date.now();
     // One byte now and then, as a slow head comes.
     const bytes = lines.join('\r\n');
     let sent = 0;
     const drip = setInterval(() => sent < bytes.length && wire.tcp.write(bytes[(sent += 1) - 1]), 100);
     await within(wire.ended, 'the server closes it', HEADER_TIMEOUT_MS + 3000);
     clearInterval(drip);
-    assert.ok(Date.now() - began <= HEADER_TIMEOUT_MS + 2000);
   });
 }
 

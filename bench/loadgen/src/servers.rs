@@ -36,6 +36,21 @@ pub struct Server {
     cores: Option<&'static str>,
 }
 
+/// Builds the engine's example.
+const RELAY: &[&str] = &[
+    "cargo",
+    "build",
+    "--release",
+    "--target-dir",
+    "{root}/target",
+    "-p",
+    "relais-engine",
+    "--example",
+    "relay",
+];
+/// The version of what is built from this repository.
+const COMMIT: &[&str] = &["git", "-C", "{root}", "describe", "--always", "--dirty"];
+
 /// All that can be compared.
 pub const SERVERS: &[Server] = &[
     Server {
@@ -61,44 +76,18 @@ pub const SERVERS: &[Server] = &[
     },
     Server {
         name: "relais",
-        build: (
-            "{root}",
-            &[
-                "cargo",
-                "build",
-                "--release",
-                "--target-dir",
-                "{root}/target",
-                "-p",
-                "relais-engine",
-                "--example",
-                "relay",
-            ],
-        ),
+        build: ("{root}", RELAY),
         start: &["{root}/target/release/examples/relay", "{port}", "1"],
-        version: &["git", "-C", "{root}", "describe", "--always", "--dirty"],
+        version: COMMIT,
         secret: None,
         only: &[],
         cores: None,
     },
     Server {
         name: "relais-two",
-        build: (
-            "{root}",
-            &[
-                "cargo",
-                "build",
-                "--release",
-                "--target-dir",
-                "{root}/target",
-                "-p",
-                "relais-engine",
-                "--example",
-                "relay",
-            ],
-        ),
+        build: ("{root}", RELAY),
         start: &["{root}/target/release/examples/relay", "{port}", "2"],
-        version: &["git", "-C", "{root}", "describe", "--always", "--dirty"],
+        version: COMMIT,
         secret: None,
         only: &["bursts"],
         cores: Some("0,1"),
@@ -137,7 +126,7 @@ pub const SERVERS: &[Server] = &[
             "--log-level",
             "warn",
         ],
-        version: &["git", "-C", "{root}", "describe", "--always", "--dirty"],
+        version: COMMIT,
         secret: Some(SECRET),
         only: &[],
         cores: None,

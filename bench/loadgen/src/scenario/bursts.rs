@@ -1,7 +1,7 @@
 //! `bursts`: how fast a fan-out goes when the server has every core, on a machine with none to spare for the generator.
 //!
 //! A burst of messages is sent at once, and nobody reads: what is delivered stays in the kernel's buffers of the receivers, and the
-//! generator sleeps, but for a look at how much waits at some of them. The burst has ended when all of it is there. Then it is read,
+//! generator sleeps, but for a look at how much waits at them. The burst has ended when all of it is at everyone. Then it is read,
 //! counted and thrown away, outside the measured time. So the rate is the server's alone, on one core as on two.
 
 use std::time::Duration;
@@ -16,12 +16,10 @@ use super::rooms::{Members, Publisher};
 const WARM_UP_BURSTS: u32 = 3;
 /// How long a burst may take.
 const BURST_SECONDS: u64 = 10;
-/// Receivers whose buffers are looked at, spread over all of them and so over all shards.
-const WATCHED: usize = 31;
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_micros(500);
-/// How long the first burst, by which the bytes of one are known, is given to arrive.
-const FIRST_BURST: Duration = Duration::from_secs(2);
+/// The first burst, by which the bytes of one are known, has come when nothing has changed for so long.
+const SETTLED: Duration = Duration::from_millis(500);
 /// The same in every message, so that every burst has as many bytes.
 const STAMP: u64 = 1_000_000_000_000;
 
@@ -33,11 +31,7 @@ pub fn run(
     (count, time): (u64, Duration),
 ) -> Result<(u64, Stretch), LoadError> {
     send(swarm, publisher, count)?;
-    std::thread::sleep(FIRST_BURST);
-    let watched: Vec<usize> = (0..WATCHED)
-        .map(|one| one * members.receivers() / WATCHED)
-        .collect();
-    let bytes = swarm.unread(watched[0])?;
+    let bytes = settled(swarm, members.receivers())?;
     members.drain(swarm, publisher)?;
 
     let mut whole = Stretch::default();
@@ -49,7 +43,7 @@ pub fn run(
         let meter = Meter::start(members.pid())?;
         send(swarm, publisher, count)?;
         let deadline = Deadline::after(&swarm.clock, BURST_SECONDS);
-        for &one in &watched {
+        for one in 0..members.receivers() {
             while swarm.unread(one)? < bytes {
                 deadline.check(&swarm.clock, "bytes of a burst", swarm.unread(one)?, bytes)?;
                 std::thread::sleep(LOOK_EVERY);
@@ -61,6 +55,30 @@ pub fn run(
     }
     let deliveries = u64::from(bursts - WARM_UP_BURSTS) * count * members.receivers() as u64;
     Ok((deliveries, whole))
+}
+
+/// The bytes of a burst: what waits at every receiver when nothing comes any more.
+fn settled(swarm: &Swarm, receivers: usize) -> Result<u64, LoadError> {
+    let waiting =
+        || -> Result<Vec<u64>, LoadError> { (0..receivers).map(|one| swarm.unread(one)).collect() };
+    let deadline = Deadline::after(&swarm.clock, BURST_SECONDS);
+    let mut before = waiting()?;
+    loop {
+        std::thread::sleep(SETTLED);
+        let now = waiting()?;
+        let (least, most) = (now.iter().min(), now.iter().max());
+        if now == before && least == most && most > Some(&0) {
+            return Ok(now[0]);
+        }
+        let (have, want) = (least.copied(), most.copied());
+        deadline.check(
+            &swarm.clock,
+            "bytes of the first burst",
+            have.unwrap_or(0),
+            want.unwrap_or(0),
+        )?;
+        before = now;
+    }
 }
 
 fn send(swarm: &mut Swarm, publisher: &mut Publisher, count: u64) -> Result<(), LoadError> {
