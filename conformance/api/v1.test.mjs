@@ -228,7 +228,7 @@ test('an export has what is stored about one user, and an erasure leaves nothing
   const page = await ok(200, 'GET', `/rooms/${room(world)}/messages`);
   assert.deepEqual(page.messages.map(({ seq, body, sender }) => [seq, body, sender.id]), [[1, '', ''], [2, 'hello', bob.id]]);
   assert.equal((await v1('GET', data)).body, '');
-  assert.deepEqual(await ok(200, 'DELETE', data), { messages: 0, records: 0, memberships: 0 });
+  assert.deepEqual(await ok(200, 'DELETE', data), { messages: 0, records: 0, memberships: 0, items: 0, assignments: 0 });
   assert.ok(!lines((await v1('GET', `/users/${bob.id}/data`)).body).some((line) => JSON.stringify(line).includes(secret)));
 });
 

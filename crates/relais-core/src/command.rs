@@ -2,6 +2,8 @@
 //!
 //! The vocabulary makes commands out of wire events and HTTP requests; capabilities decide them. No wire name is here.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -182,10 +184,38 @@ pub enum InboxCommand {
 /// Where a page of an export ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportMark {
-    /// After what is not a message: only messages follow.
+    /// After what is neither an item nor a message.
     State,
+    /// After everything up to this item.
+    Item(u64),
+    /// After all items: only messages follow.
+    Items,
     /// After everything up to this message's id.
     Message(Id),
+}
+
+impl fmt::Display for ExportMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State => f.write_str("state"),
+            Self::Item(number) => write!(f, "item {number}"),
+            Self::Items => f.write_str("items"),
+            Self::Message(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for ExportMark {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match (text, text.strip_prefix("item ")) {
+            ("state", _) => Ok(Self::State),
+            ("items", _) => Ok(Self::Items),
+            (_, Some(number)) => number.parse().map(Self::Item).map_err(|_| ()),
+            (id, None) => id.parse().map(|id| Self::Message(Id(id))).map_err(|_| ()),
+        }
+    }
 }
 
 /// What can be asked about all that one user has here.

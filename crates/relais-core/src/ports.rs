@@ -2,6 +2,7 @@
 //!
 //! Handed out per tenant ([`Store::tenant`]), so that no capability can name another tenant's data.
 
+mod files;
 mod inbox;
 mod items;
 mod outside;
@@ -25,8 +26,9 @@ use crate::ids::{
 use crate::outside::{OutsideChange, Subscription};
 use crate::restriction::{Against, Closing, Hold, Restriction};
 
+pub use files::ItemFiles;
 pub use inbox::{InboxPage, InboxQuery, Notified, Recipients};
-pub use items::{ItemPage, ItemQuery, TemporaryId};
+pub use items::{ItemPage, ItemQuery, TemporaryId, UserItems};
 pub use outside::{Doorman, Outside};
 
 pub use failure::{CommitError, StoreError};
@@ -151,6 +153,10 @@ pub trait TenantStore: Send + Sync {
 
     /// A page of items, newest first by the order of their creation.
     async fn items(&self, query: &ItemQuery) -> Result<ItemPage, StoreError>;
+
+    /// Items that a user owns or was given, wherever they lie, in the order of their creation. `after` is the [`UserItems::next`] of the
+    /// page before.
+    async fn items_of(&self, user: &UserId, after: Option<u64>) -> Result<UserItems, StoreError>;
 
     /// The oldest items that can be claimed at `now`, at most `limit` (1 to 100).
     async fn claimable(

@@ -16,7 +16,7 @@ use metrics_exporter_prometheus::{BuildError, PrometheusBuilder};
 use relais_core::dispatch::{Dispatcher, Ports};
 use relais_core::ids::Epoch;
 use relais_core::limit::{ConnectionLimiter, Rate, UserLimiter};
-use relais_core::ports::{Fanout, Sessions, Store, StoreError};
+use relais_core::ports::{Fanout, Sessions, StoreError};
 use relais_core::vocabulary::{App, CLAIMED_ROOMS_MAX, MEMBER_ROOMS_MAX};
 use relais_engine::{AcceptLimits, EngineHandle, Listener, StartError};
 use relais_store::retention::Retention;
@@ -28,7 +28,7 @@ use crate::app_files::{self, AppsError};
 use crate::clock::Clock;
 use crate::engines::comfy::Comfy;
 use crate::engines::{Announcements, Engines, Painter};
-use crate::files::{Files, StorageError};
+use crate::files::{Files, SharedFiles, StorageError};
 use crate::glue::apps::{Apps, Served};
 use crate::glue::expiry::Expiries;
 use crate::glue::ports::Hub;
@@ -223,13 +223,14 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
     let store = Arc::new(open_store(&settings, hub.clone())?);
     scopes.set_store(store.clone());
     let files = Files::open(&settings.files, store.id(), &secret, &base(address), clock)?;
+    let files = Arc::new(files);
     scopes.set_links(files.links().clone());
     let apps = Arc::new(serve_apps(
         &settings,
         &apps,
         root.as_deref(),
         &secret,
-        store.clone(),
+        (&store, &files),
         (&hub, clock),
     )?);
     let expiries = Arc::new(Expiries::default());
@@ -250,7 +251,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
         demo::seed(&apps, clock).await;
     }
     let web = Arc::new(Web {
-        files: Arc::new(files),
+        files,
         announcements: Arc::new(Announcements::default()),
         apps: apps.clone(),
         engine: engine.clone(),
@@ -445,7 +446,7 @@ fn serve_apps(
     apps: &[Arc<App>],
     root: Option<&str>,
     secret: &str,
-    store: Arc<dyn Store>,
+    (store, files): (&Arc<SqliteStore>, &SharedFiles),
     (hub, clock): (&Arc<Hub>, Clock),
 ) -> Result<Apps, BootError> {
     let outgoing = Outgoing::new(&settings.outgoing_private_hosts)?;
@@ -471,6 +472,7 @@ fn serve_apps(
             sessions: hub.clone() as Arc<dyn Sessions>,
             audiences: Arc::new(rules::FileAudiences(app.clone())),
             doorman: outside::doorman(backend.as_ref()),
+            files: files.clone(),
         };
         Ok(Arc::new(Served {
             name: app.name.clone(),

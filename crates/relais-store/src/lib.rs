@@ -60,6 +60,8 @@ const USER_MESSAGES_SCANNED_MAX: usize = 5_000;
 
 /// Messages of one user in one answer.
 const USER_MESSAGES_MAX: usize = 200;
+/// Items of one user in one answer.
+const USER_ITEMS_MAX: usize = 100;
 /// Items of a page, or that can be claimed: 1 to 100.
 fn items_limit(limit: u32) -> usize {
     limit.clamp(1, 100) as usize

@@ -15,16 +15,17 @@
 //! | `restriction` | `hold` (`muted` or `revoked`), `at`, `until?` |
 //! | `subscription` | where a browser takes pushes: `endpoint` (of its address only the push service), `createdAt` |
 //! | `notification` | a notification of the user's inbox ([`facts::notification`]), newest first |
+//! | `item` | an item ([`facts::item`]) that the user owns or was given, oldest first |
 //! | `message` | a message ([`facts::message`]) that the user wrote, got privately, or has in a direct conversation |
 
 use serde_json::{Value, json};
 
 use super::facts;
-use crate::command::{Actor, ExportMark, Invocation};
+use crate::command::{Actor, ExportMark, Invocation, ItemAction, ItemRequest};
 use crate::error::{Code, Error};
-use crate::event::{Audience, Event, EventKind, Facts, Message, Person, Record};
+use crate::event::{Audience, Event, EventKind, Facts, Item, Message, Person, Record};
 use crate::ids::{AudienceKey, Conversation, RoomKey, Seq, UserId};
-use crate::ports::{Notified, UserMessages};
+use crate::ports::{Notified, UserItems, UserMessages};
 use crate::restriction::{Against, Hold, Restriction};
 
 /// Refuses everybody but the team's backend.
@@ -57,7 +58,7 @@ pub struct Stored {
     pub subscriptions: Vec<Facts>,
 }
 
-/// The first page of an export: everything but messages.
+/// The first page of an export: everything but items and messages.
 pub fn state(user: &UserId, stored: Stored) -> Facts {
     let mut lines = Vec::new();
     let person = stored.person.iter();
@@ -90,6 +91,14 @@ fn mark(conversation: &Conversation, seq: Seq, user: &UserId) -> Value {
     }
 }
 
+/// A further page: items.
+pub fn items(found: &UserItems) -> Facts {
+    let lines = found.items.iter();
+    let lines = lines.map(|item| line("item", facts::item(item)));
+    let next = found.next.map_or(ExportMark::Items, ExportMark::Item);
+    page(lines.collect(), Some(next))
+}
+
 /// A further page: messages.
 pub fn messages(found: &UserMessages) -> Facts {
     let lines = found.messages.iter();
@@ -99,10 +108,8 @@ pub fn messages(found: &UserMessages) -> Facts {
 
 fn page(lines: Vec<Value>, next: Option<ExportMark>) -> Facts {
     let mut facts = facts::object(json!({ "records": lines }));
-    match next {
-        None => {}
-        Some(ExportMark::State) => drop(facts.insert("next".into(), "".into())),
-        Some(ExportMark::Message(id)) => drop(facts.insert("next".into(), id.to_string().into())),
+    if let Some(next) = next {
+        facts.insert("next".into(), next.to_string().into());
     }
     facts
 }
@@ -128,15 +135,18 @@ pub fn wrote(message: &Message, user: &UserId) -> bool {
     message.sender.id == *user
 }
 
-/// Whether a record of the log is one user's: caused by the user, about the user, or for the user alone.
+/// Whether a record of the log is one user's: caused by the user, about the user or something that the user owns or was given, or for the
+/// user alone.
 pub fn is_of(record: &Record, user: &UserId) -> bool {
     let event = &record.event;
     let is_user = |value: Option<&Value>| value.and_then(UserId::from_json).as_ref() == Some(user);
-    let sender = event.body.get("sender");
+    let id_of = |person| event.body.get(person).and_then(|person| person.get("id"));
     let only = [AudienceKey::User(user.clone())];
     event.actor.as_ref().is_some_and(|actor| actor.id == *user)
         || is_user(event.body.get("userId"))
-        || is_user(sender.and_then(|sender| sender.get("id")))
+        || is_user(id_of("sender"))
+        || is_user(id_of("owner"))
+        || is_user(event.body.get("assignee"))
         || record.audience.to == only
 }
 
@@ -156,7 +166,43 @@ pub fn left(room: &RoomKey, user: &UserId) -> Event {
     }
 }
 
+/// What an erasure does to an item: the user's own go, those of others are taken from the user. `None`: it is not the user's at all.
+pub fn erasing(item: &Item, user: &UserId) -> Option<ItemRequest> {
+    let owner = item.owner.as_ref();
+    let (action, assignee) = match &item.assignee {
+        _ if owner.is_some_and(|owner| owner.id == *user) => (ItemAction::Delete, None),
+        Some(assignee) if assignee == user => (ItemAction::Assign, Some(None)),
+        _ => return None,
+    };
+    Some(ItemRequest {
+        id: Some(item.key.id.clone()),
+        assignee,
+        ..ItemRequest::new(action, item.key.shelf.clone())
+    })
+}
+
+/// How much an erasure has erased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Messages that the user wrote.
+    pub messages: usize,
+    /// Records of the log.
+    pub records: usize,
+    /// Kept memberships.
+    pub memberships: usize,
+    /// Items that the user owned.
+    pub items: usize,
+    /// Items of others that the user was given.
+    pub assignments: usize,
+}
+
 /// The answer to an erasure.
-pub fn erased(messages: usize, records: usize, memberships: usize) -> Facts {
-    facts::object(json!({ "messages": messages, "records": records, "memberships": memberships }))
+pub fn erased(erased: Erased) -> Facts {
+    facts::object(json!({
+        "messages": erased.messages,
+        "records": erased.records,
+        "memberships": erased.memberships,
+        "items": erased.items,
+        "assignments": erased.assignments,
+    }))
 }

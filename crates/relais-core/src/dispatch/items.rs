@@ -8,7 +8,7 @@ use super::settle::{Refused, store_error, too_many_conflicts};
 use super::tenant::{Tenant, held};
 use super::{DECISIONS_MAX, Dispatcher};
 use crate::capability::item::{self, Claim, ItemKind};
-use crate::capability::{Outcome, Standing};
+use crate::capability::{Outcome, Standing, personal};
 use crate::command::{Actor, Invocation, ItemAction, ItemListing, ItemRequest, Permission};
 use crate::error::{Code, Error};
 use crate::event::{Facts, Item, Person};
@@ -54,6 +54,7 @@ impl Dispatcher {
         request: &ItemRequest,
     ) -> Result<Facts, Error> {
         for _ in 0..DECISIONS_MAX {
+            let mut gone = Vec::new();
             let outcome = if item::is_creation(request) {
                 let owner = self.owner(tenant, invocation, request).await?;
                 let existing = self.existing(tenant, request, owner.as_ref()).await?;
@@ -61,12 +62,50 @@ impl Dispatcher {
             } else {
                 let item = self.loaded(tenant, request).await?;
                 match request.action {
-                    ItemAction::Delete => item::delete(invocation, kind, request, &item)?,
+                    ItemAction::Delete => {
+                        let outcome = item::delete(invocation, kind, request, &item)?;
+                        gone = item.files;
+                        outcome
+                    }
                     _ => item::edit(invocation, kind, request, &item)?,
                 }
             };
             if let Some(reply) = self.carried(tenant, invocation, outcome).await? {
+                self.ports.files.forget(&gone).await;
                 return Ok(reply);
+            }
+        }
+        Err(too_many_conflicts())
+    }
+
+    /// Takes an item out of a user's hands for good, and says how. `None`: it is not the user's any more.
+    pub(super) async fn erase_item(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        key: &ItemKey,
+        user: &UserId,
+    ) -> Result<Option<ItemAction>, Error> {
+        // A kind that the app file does not have any more says nothing.
+        let unknown = ItemKind::default();
+        let kind = self.rules.items.get(&key.shelf.kind).unwrap_or(&unknown);
+        for _ in 0..DECISIONS_MAX {
+            let item = tenant.store.item(key).await.map_err(store_error)?;
+            let Some((item, request)) = item.and_then(|item| {
+                let request = personal::erasing(&item, user)?;
+                Some((item, request))
+            }) else {
+                return Ok(None);
+            };
+            let outcome = match request.action {
+                ItemAction::Delete => item::delete(invocation, kind, &request, &item)?,
+                _ => item::edit(invocation, kind, &request, &item)?,
+            };
+            if self.carried(tenant, invocation, outcome).await?.is_some() {
+                if request.action == ItemAction::Delete {
+                    self.ports.files.forget(&item.files).await;
+                }
+                return Ok(Some(request.action));
             }
         }
         Err(too_many_conflicts())

@@ -41,7 +41,7 @@ use crate::command::{Command, Invocation};
 use crate::error::{Code, Error};
 use crate::event::{EventKind, Facts};
 use crate::ids::TenantKey;
-use crate::ports::{Audiences, Doorman, Fanout, Sessions, Store};
+use crate::ports::{Audiences, Doorman, Fanout, ItemFiles, Sessions, Store};
 
 pub use pushes::Whereabouts;
 pub use sessions::Resumed;
@@ -66,6 +66,8 @@ pub struct Ports {
     pub audiences: Arc<dyn Audiences>,
     /// The team's own backend, where it says who may join.
     pub doorman: Arc<dyn Doorman>,
+    /// The bytes of items' files.
+    pub files: Arc<dyn ItemFiles>,
 }
 
 /// What the app file says to the capabilities, as plain data.

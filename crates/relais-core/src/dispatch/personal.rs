@@ -6,9 +6,9 @@
 use super::Dispatcher;
 use super::settle::{store_error, too_many_conflicts};
 use super::tenant::{Tenant, read, write};
-use crate::capability::personal::{self, Stored};
+use crate::capability::personal::{self, Erased, Stored};
 use crate::capability::{message, presence, push};
-use crate::command::{ExportMark, Invocation, PersonalCommand};
+use crate::command::{ExportMark, Invocation, ItemAction, PersonalCommand};
 use crate::error::Error;
 use crate::event::Facts;
 use crate::ids::{Moment, Position, UserId};
@@ -17,6 +17,8 @@ use crate::restriction::{Against, Closing};
 
 /// Records that are read at once.
 const LOG_PAGE: u32 = 1_000;
+/// Ids that are made from one for what is told of one item: more than there are.
+const IDS_OF_ONE_ITEM: u32 = 1 << 8;
 
 impl Dispatcher {
     pub(super) async fn personal(
@@ -35,7 +37,7 @@ impl Dispatcher {
             PersonalCommand::Export { user, after } => {
                 self.export_user(tenant, &user, after, invocation.now).await
             }
-            PersonalCommand::Erase { user } => self.erase_user(tenant, &user, invocation.now).await,
+            PersonalCommand::Erase { user } => self.erase_user(tenant, invocation, &user).await,
         }
     }
 
@@ -47,16 +49,24 @@ impl Dispatcher {
         now: Moment,
     ) -> Result<Facts, Error> {
         let store = &tenant.store;
-        let after = match after {
-            Some(ExportMark::State) => None,
-            Some(ExportMark::Message(id)) => Some(id),
+        let items_after = match after {
             None => {
                 let stored = self.stored_of(tenant, user, now).await?;
                 return Ok(personal::state(user, stored));
             }
+            Some(ExportMark::State) => None,
+            Some(ExportMark::Item(number)) => Some(number),
+            Some(ExportMark::Items | ExportMark::Message(_)) => {
+                let after = match after {
+                    Some(ExportMark::Message(id)) => Some(id),
+                    _ => None,
+                };
+                let found = store.messages_of(user, after).await.map_err(store_error)?;
+                return Ok(personal::messages(&found));
+            }
         };
-        let found = store.messages_of(user, after).await.map_err(store_error)?;
-        Ok(personal::messages(&found))
+        let found = store.items_of(user, items_after).await;
+        Ok(personal::items(&found.map_err(store_error)?))
     }
 
     async fn stored_of(
@@ -89,9 +99,10 @@ impl Dispatcher {
     async fn erase_user(
         &self,
         tenant: &Tenant,
+        invocation: &Invocation,
         user: &UserId,
-        now: Moment,
     ) -> Result<Facts, Error> {
+        let now = invocation.now;
         let whose = Against::User(user.clone());
         let sessions = &self.ports.sessions;
         sessions.close(&tenant.key, &whose, Closing::Asked).await;
@@ -105,6 +116,8 @@ impl Dispatcher {
         for room in &rooms {
             tenant.publish(&self.ports, personal::left(room, user), now.wall);
         }
+        // Before the records: what is told of an item that somebody else owns is a record as well.
+        let (items, assignments) = self.erase_items(tenant, invocation, user).await?;
         let messages = erase_messages(tenant, user, now).await?;
         let records = erase_records(tenant, user, now).await?;
         let rest = Change::EraseUser { user: user.clone() };
@@ -112,7 +125,46 @@ impl Dispatcher {
         // Whoever read a room meanwhile has them again.
         write(&tenant.directory).erase(user);
         self.ports.fanout.rewritten(&tenant.key);
-        Ok(personal::erased(messages, records, rooms.len()))
+        Ok(personal::erased(Erased {
+            messages,
+            records,
+            memberships: rooms.len(),
+            items,
+            assignments,
+        }))
+    }
+
+    /// How many items went, and how many were taken from the user.
+    async fn erase_items(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        user: &UserId,
+    ) -> Result<(usize, usize), Error> {
+        let (mut after, mut gone, mut given_back, mut number) = (None, 0, 0, 0);
+        loop {
+            let page = tenant.store.items_of(user, after).await;
+            let page = page.map_err(store_error)?;
+            for item in &page.items {
+                number += IDS_OF_ONE_ITEM;
+                let invocation = Invocation {
+                    new_id: invocation.new_id.another(number),
+                    ..invocation.clone()
+                };
+                match self
+                    .erase_item(tenant, &invocation, &item.key, user)
+                    .await?
+                {
+                    Some(ItemAction::Delete) => gone += 1,
+                    Some(_) => given_back += 1,
+                    None => {}
+                }
+            }
+            match page.next {
+                None => return Ok((gone, given_back)),
+                next => after = next,
+            }
+        }
     }
 }
 

@@ -50,3 +50,12 @@ pub struct ItemPage {
     /// Whether there are older ones.
     pub has_more: bool,
 }
+
+/// A page of items that a user has to do with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserItems {
+    /// Oldest first.
+    pub items: Vec<Item>,
+    /// What to ask for next; `None`: there is nothing more.
+    pub next: Option<u64>,
+}

@@ -17,10 +17,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use object_store::path::Path;
 use relais_core::error::{Code, Error};
 use relais_core::event::FileInfo;
 use relais_core::ids::{Id, ItemKey, TenantKey};
+use relais_core::ports::ItemFiles;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
@@ -220,6 +222,15 @@ impl Files {
         match self.storage.put(&small, made.clone()).await {
             // It is shown even where there is no room to keep it.
             Ok(()) | Err(_) => Ok(Some(made.into())),
+        }
+    }
+}
+
+#[async_trait]
+impl ItemFiles for Files {
+    async fn forget(&self, files: &[FileInfo]) {
+        for file in files {
+            self.discard(&file.path).await;
         }
     }
 }

@@ -10,7 +10,7 @@ use relais_core::ids::{
 use relais_core::outside::Subscription;
 use relais_core::ports::{
     self, CommitError, Committed, Fanout, Head, Interval, Member, Membership, MessageQuery, Store,
-    StoredPresence, TenantStore, Transaction, UserMessages,
+    StoredPresence, TenantStore, Transaction, UserItems, UserMessages,
 };
 use relais_core::vocabulary::App;
 use relais_store::memory::MemoryStore;
@@ -175,6 +175,10 @@ impl TenantStore for CountingTenant {
 
     async fn items(&self, query: &ports::ItemQuery) -> Answer<ports::ItemPage> {
         self.inner.items(query).await
+    }
+
+    async fn items_of(&self, user: &UserId, after: Option<u64>) -> Result<UserItems, StoreError> {
+        self.inner.items_of(user, after).await
     }
 
     async fn claimable(

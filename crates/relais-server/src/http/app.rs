@@ -90,7 +90,7 @@ async fn answer(
         Some(incoming) => Some(upload::keep(web, &tenant, &mut command, incoming).await?),
         None => None,
     };
-    let (deletes, makes_item) = (upload::deletes(&command), makes_item(&command));
+    let makes_item = makes_item(&command);
     let invocation = Invocation {
         tenant: tenant.clone(),
         actor: actor.clone(),
@@ -107,10 +107,10 @@ async fn answer(
     );
     let done = tokio::spawn(async move {
         let done = dispatcher.dispatch(invocation).await;
-        match (&done, kept) {
-            (Err(error), Some(path)) if upload::is_certain(error) => files.discard(&path).await,
-            (Ok(facts), _) if deletes => upload::forget(&files, facts).await,
-            _ => {}
+        if let (Err(error), Some(path)) = (&done, kept)
+            && upload::is_certain(error)
+        {
+            files.discard(&path).await;
         }
         announcements.after(&tenant, makes_item && done.is_ok());
         done

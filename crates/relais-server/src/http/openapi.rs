@@ -205,6 +205,7 @@ fn schemas() -> Value {
         "restriction",
         "subscription",
         "notification",
+        "item",
         "message",
     ];
     json!({

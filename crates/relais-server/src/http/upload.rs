@@ -5,16 +5,15 @@ use std::pin::Pin;
 
 use ::http::{header, request::Parts};
 use axum::body::Body;
-use relais_core::command::{Actor, Command, ItemAction, ItemRequest};
+use relais_core::command::{Actor, Command, ItemRequest};
 use relais_core::error::{Code, Error};
-use relais_core::event::Facts;
 use relais_core::ids::{ItemKey, TenantKey};
 use relais_core::vocabulary::Route;
 use relais_engine::discard_body;
 
 use super::Web;
 use super::app::take;
-use crate::files::{Files, Incoming};
+use crate::files::Incoming;
 use crate::glue::apps::Served;
 use crate::glue::questions;
 
@@ -68,24 +67,6 @@ pub async fn keep(
     let path = file.path.to_string();
     request.file = Some(file);
     Ok(path)
-}
-
-/// Whether it deletes an item: its files go when it has gone.
-pub fn deletes(command: &Command) -> bool {
-    matches!(command, Command::Item(request) if request.action == ItemAction::Delete)
-}
-
-/// Removes the files of an item that was deleted: those that it showed, and no others, for the next item may have the same id and
-/// files already.
-pub async fn forget(files: &Files, deletion: &Facts) {
-    let shown = deletion
-        .get("item")
-        .and_then(|item| item["files"].as_array());
-    for file in shown.into_iter().flatten() {
-        if let Some(path) = file["url"].as_str() {
-            files.discard(path).await;
-        }
-    }
 }
 
 fn item_of(request: &ItemRequest) -> Option<ItemKey> {

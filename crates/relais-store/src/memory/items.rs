@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use relais_core::event::Item;
 use relais_core::ids::{ItemKey, Shelf, Timestamp, UserId};
-use relais_core::ports::{ItemPage, ItemQuery, TemporaryId};
+use relais_core::ports::{ItemPage, ItemQuery, TemporaryId, UserItems};
 
 /// All items of a tenant.
 #[derive(Default)]
@@ -51,13 +51,9 @@ impl Items {
             }
         };
         let fits = |item: &&Item| {
-            let is_of = |user: &UserId| {
-                let owner = item.owner.as_ref();
-                owner.is_some_and(|owner| owner.id == *user) || item.assignee.as_ref() == Some(user)
-            };
             item.key.shelf == query.shelf
                 && (query.status.is_none() || item.status == query.status)
-                && query.of.as_ref().is_none_or(is_of)
+                && query.of.as_ref().is_none_or(|user| is_of(item, user))
         };
         let limit = crate::items_limit(query.limit);
         let older = self.by_number.range(..before).rev();
@@ -68,6 +64,16 @@ impl Items {
         ItemPage { items, has_more }
     }
 
+    pub(super) fn items_of(&self, user: &UserId, after: Option<u64>) -> UserItems {
+        let later = self.by_number.range(after.map_or(0, |after| after + 1)..);
+        let mut theirs = later.filter(|(_, item)| is_of(item, user));
+        let page = theirs.by_ref().take(crate::USER_ITEMS_MAX);
+        let (numbers, items): (Vec<u64>, Vec<Item>) =
+            page.map(|(number, item)| (*number, item.clone())).unzip();
+        let next = theirs.next().and(numbers.last().copied());
+        UserItems { items, next }
+    }
+
     pub(super) fn claimable(&self, shelf: &Shelf, now: Timestamp, limit: u32) -> Vec<Item> {
         let is_free = |item: &&Item| {
             item.key.shelf == *shelf && item.lease.is_some_and(|lease| lease.free_at <= now)
@@ -75,4 +81,10 @@ impl Items {
         let found = self.by_number.values().filter(is_free);
         found.take(crate::items_limit(limit)).cloned().collect()
     }
+}
+
+/// Whether a user owns an item or was given it.
+fn is_of(item: &Item, user: &UserId) -> bool {
+    let owner = item.owner.as_ref();
+    owner.is_some_and(|owner| owner.id == *user) || item.assignee.as_ref() == Some(user)
 }

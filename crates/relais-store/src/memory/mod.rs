@@ -24,7 +24,7 @@ use relais_core::outside::Subscription;
 use relais_core::ports::{
     CommitError, Committed, Fanout, Head, InboxPage, InboxQuery, Interval, ItemPage, ItemQuery,
     LogPage, Member, Membership, MessagePage, MessageQuery, Notified, RoomPerson, RoomState, Store,
-    StoreError, StoredPresence, TemporaryId, TenantStore, Transaction, UserMessages,
+    StoreError, StoredPresence, TemporaryId, TenantStore, Transaction, UserItems, UserMessages,
 };
 
 use relais_core::restriction::Restriction;
@@ -246,6 +246,10 @@ impl TenantStore for MemoryTenant {
 
     async fn items(&self, query: &ItemQuery) -> Result<ItemPage, StoreError> {
         Ok(self.held().items.page(query))
+    }
+
+    async fn items_of(&self, user: &UserId, after: Option<u64>) -> Result<UserItems, StoreError> {
+        Ok(self.held().items.items_of(user, after))
     }
 
     async fn claimable(

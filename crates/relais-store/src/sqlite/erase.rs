@@ -12,10 +12,12 @@ use crate::verdict;
 
 type Sqlite<T> = Result<T, rusqlite::Error>;
 
-/// What a user alone has, by tenant and user.
+/// What a user alone has, by tenant and user. Each by an index that begins with the user, or with tenant and user: nobody else's rows are
+/// looked at but those of the same id in other tenants.
 const OF_USER: &[&str] = &[
     "DELETE FROM members WHERE tenant = ?1 AND user = ?2",
-    "DELETE FROM marks WHERE user = ?2 AND place IN (SELECT id FROM places WHERE tenant = ?1)",
+    "DELETE FROM marks
+     WHERE user = ?2 AND EXISTS (SELECT 1 FROM places WHERE places.id = marks.place AND tenant = ?1)",
     "DELETE FROM presences WHERE tenant = ?1 AND user = ?2",
     "DELETE FROM inbox WHERE tenant = ?1 AND user = ?2",
     "DELETE FROM people WHERE tenant = ?1 AND user = ?2",
@@ -23,7 +25,7 @@ const OF_USER: &[&str] = &[
     "DELETE FROM subscriptions WHERE tenant = ?1 AND user = ?2",
     "UPDATE rooms SET created_by = NULL
      WHERE created_by IN (?2, json_quote(?2))
-       AND place IN (SELECT id FROM places WHERE tenant = ?1)",
+       AND EXISTS (SELECT 1 FROM places WHERE places.id = rooms.place AND tenant = ?1)",
 ];
 
 /// Blanks messages, with who wrote them and the key under which they would be found.
@@ -70,4 +72,31 @@ pub(super) fn user(connection: &Connection, tenant: i64, user: &UserId) -> Sqlit
         let mut erase = connection.prepare_cached(sql)?;
         erase.execute((tenant, user.as_str())).map(|_| ())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+
+    #[test]
+    fn what_one_user_has_is_found_by_an_index() {
+        let connection = Connection::open_in_memory().expect("a database");
+        super::super::open::migrate_new(&connection);
+        for sql in OF_USER {
+            let mut explain = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .expect(sql);
+            let plan = explain.query_map((1, "ann"), |row| row.get::<_, String>(3));
+            let plan: Vec<String> = plan.expect(sql).map(|step| step.expect(sql)).collect();
+            let is_by_user =
+                |step: &String| step.contains("user=?") || step.contains("created_by=?");
+            assert!(plan.iter().any(is_by_user), "{sql}: {plan:?}");
+            assert!(
+                !plan.iter().any(|step| step.contains("SCAN")),
+                "{sql}: {plan:?}"
+            );
+        }
+    }
 }

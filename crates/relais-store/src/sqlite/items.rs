@@ -5,7 +5,7 @@
 
 use relais_core::event::Item;
 use relais_core::ids::{ItemKey, Shelf, TenantKey, Timestamp, UserId};
-use relais_core::ports::{ItemPage, ItemQuery, StoreError, TemporaryId};
+use relais_core::ports::{ItemPage, ItemQuery, StoreError, TemporaryId, UserItems};
 use rusqlite::{Connection, Params, Row};
 
 use super::fault::store_error;
@@ -130,6 +130,39 @@ pub(super) fn page(
     let has_more = items.len() > limit;
     items.truncate(limit);
     Ok(ItemPage { items, has_more })
+}
+
+/// What a user owns or was given in a tenant, oldest first.
+pub(super) fn of_user(
+    connection: &Connection,
+    tenant: i64,
+    user: &UserId,
+    after: Option<u64>,
+) -> Result<UserItems, StoreError> {
+    // Each half by its own index, in which the user's items of other tenants stand beside; their places say so.
+    let half = |column| {
+        format!(
+            "SELECT * FROM (SELECT number, data FROM items
+             WHERE {column} = ?2 AND number > ?3
+               AND EXISTS (SELECT 1 FROM places WHERE places.id = items.place AND tenant = ?1)
+             ORDER BY number LIMIT ?4)"
+        )
+    };
+    let sql = format!(
+        "{} UNION {} ORDER BY number LIMIT ?4",
+        half("owner"),
+        half("assignee")
+    );
+    let limit = crate::USER_ITEMS_MAX;
+    let after = after.map_or(0, |after| after as i64);
+    let params = (tenant, user.as_str(), after, limit as i64 + 1);
+    let read = |row: &rusqlite::Row<'_>| Ok((rows::integer(row, 0)? as u64, rows::item(row, 1)?));
+    let mut found = all(connection, &sql, params, read)?;
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more).map(|(number, _)| *number);
+    let items = found.into_iter().map(|(_, item)| item).collect();
+    Ok(UserItems { items, next })
 }
 
 /// The oldest that can be claimed.

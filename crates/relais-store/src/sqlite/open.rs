@@ -29,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0007_store.sql"),
     include_str!("../../migrations/sqlite/0008_restrictions_end.sql"),
     include_str!("../../migrations/sqlite/0009_notices.sql"),
+    include_str!("../../migrations/sqlite/0010_of_one_user.sql"),
 ];
 
 /// Statements that a connection keeps prepared: more than there are.
@@ -164,6 +165,14 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         transaction.commit()
     };
     run().map_err(|error| OpenError::new(path, &error))
+}
+
+/// Gives a new database the newest schema.
+#[cfg(test)]
+pub(super) fn migrate_new(connection: &Connection) {
+    for migration in MIGRATIONS {
+        connection.execute_batch(migration).expect("a migration");
+    }
 }
 
 /// A new file is only safe once the folder that names it is on the disk too.

@@ -233,8 +233,9 @@ pub(super) fn marks_of(
     tenant: i64,
     user: &UserId,
 ) -> Result<Vec<(Conversation, Seq)>, StoreError> {
-    let sql = "SELECT class, a, b, seq FROM places JOIN marks ON marks.place = places.id
-               WHERE tenant = ?1 AND marks.user = ?2 ORDER BY class, a, b";
+    // In this order, so that the user's marks are looked at and not all places of the tenant.
+    let sql = "SELECT class, a, b, seq FROM marks CROSS JOIN places ON places.id = marks.place
+               WHERE marks.user = ?2 AND tenant = ?1 ORDER BY class, a, b";
     all(connection, sql, (tenant, user.as_str()), |row| {
         let room = room(row, 1)?;
         let conversation = match rows::integer(row, 0)? {

@@ -13,7 +13,7 @@ use relais_core::outside::Subscription;
 use relais_core::ports::{
     CommitError, Committed, Head, InboxPage, InboxQuery, Interval, ItemPage, ItemQuery, LogPage,
     Member, Membership, MessagePage, MessageQuery, Notified, RoomPerson, RoomState, StoreError,
-    StoredPresence, TemporaryId, TenantStore, Transaction, UserMessages,
+    StoredPresence, TemporaryId, TenantStore, Transaction, UserItems, UserMessages,
 };
 use relais_core::restriction::Restriction;
 use rusqlite::Connection;
@@ -283,6 +283,12 @@ impl TenantStore for SqliteTenant {
     async fn items(&self, query: &ItemQuery) -> Result<ItemPage, StoreError> {
         let query = query.clone();
         self.ask(move |connection, tenant| items::page(connection, tenant, &query))
+            .await
+    }
+
+    async fn items_of(&self, user: &UserId, after: Option<u64>) -> Result<UserItems, StoreError> {
+        let user = user.clone();
+        self.ask(move |connection, tenant| items::of_user(connection, tenant, &user, after))
             .await
     }
 

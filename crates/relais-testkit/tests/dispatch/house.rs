@@ -16,7 +16,7 @@ use relais_core::command::{Actor, Command, Identity, Invocation, Origin};
 use relais_core::dispatch::{Dispatcher, Ports, Resumed, Rules};
 use relais_core::error::{Code, Error};
 use relais_core::event::{
-    Audience, Event, EventKind, Facts, Item, Message, Person, Record, Volatile,
+    Audience, Event, EventKind, Facts, FileInfo, Item, Message, Person, Record, Volatile,
 };
 use relais_core::ids::*;
 use relais_core::outside::Subscription;
@@ -55,6 +55,8 @@ pub struct Hub {
     pub doors: Mutex<HashMap<RoomKey, Result<bool, Error>>>,
     /// Who was asked for there.
     pub asked: Mutex<Vec<(RoomKey, UserId)>>,
+    /// Files that were removed.
+    pub forgotten: Mutex<Vec<FileInfo>>,
     /// What happens while the next session enters.
     pub meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
 }
@@ -76,6 +78,13 @@ impl Sessions for Hub {
         let mut rooms = self.rooms.lock().unwrap();
         rooms.remove(&(session.clone(), room.clone()));
         self.left_at.lock().unwrap().push((session.clone(), until));
+    }
+}
+
+#[async_trait]
+impl ItemFiles for Hub {
+    async fn forget(&self, files: &[FileInfo]) {
+        self.forgotten.lock().unwrap().extend_from_slice(files);
     }
 }
 
@@ -300,6 +309,7 @@ impl House {
             sessions: hub.clone(),
             audiences,
             doorman: hub.clone(),
+            files: hub.clone(),
         };
         Self {
             dispatcher: Arc::new(Dispatcher::new(ports, rules(contacts))),

@@ -18,7 +18,7 @@ use futures_util::stream;
 use relais_core::command::{Actor, Command, ExportMark, Invocation, Origin, PersonalCommand};
 use relais_core::error::{Code, Error};
 use relais_core::event::Facts;
-use relais_core::ids::{Id, RoomKey, TenantKey, UserId};
+use relais_core::ids::{RoomKey, TenantKey, UserId};
 use relais_core::vocabulary::{App, BodySchema};
 use serde_json::Value;
 
@@ -26,6 +26,7 @@ use super::app::{authenticate, json_headers, other_methods};
 use super::body::read_json;
 use super::{Problem, Web, not_found, peer};
 use crate::clock::Clock;
+use crate::files::SharedFiles;
 use crate::glue::apps::Served;
 use command::Asked;
 use routes::{Found, Operation, ROUTES, Route};
@@ -84,6 +85,7 @@ async fn do_it(
     let door = Door {
         served: served.clone(),
         clock: web.clock,
+        files: web.files.clone(),
         tenant,
     };
     if let Command::Personal(PersonalCommand::Export { user, .. }) = command {
@@ -115,6 +117,7 @@ fn permit(route: &Route, actor: &Actor) -> Result<(), Error> {
 struct Door {
     served: Arc<Served>,
     clock: Clock,
+    files: SharedFiles,
     tenant: TenantKey,
 }
 
@@ -137,6 +140,14 @@ impl Door {
         })?
     }
 
+    /// A line of an export, with names of rooms and addresses of files.
+    fn line(&self, mut line: Value) -> Value {
+        if let Some(data) = line.get_mut("data").and_then(Value::as_object_mut) {
+            *data = self.files.links().shown_now(data).into_owned();
+        }
+        named(line, &self.served.app)
+    }
+
     async fn page(&self, user: &UserId, after: Option<ExportMark>) -> Result<Facts, Error> {
         let user = user.clone();
         let command = Command::Personal(PersonalCommand::Export { user, after });
@@ -156,16 +167,15 @@ async fn export(door: Door, user: UserId) -> Result<Response, Error> {
             let records = page.remove("records").unwrap_or_default();
             let records = records.as_array().into_iter().flatten();
             let lines: String = records
-                .map(|line| named(line.clone(), &door.served.app).to_string() + "\n")
+                .map(|line| door.line(line.clone()).to_string() + "\n")
                 .collect();
             let next = match page.get("next").and_then(Value::as_str) {
                 None => None,
-                Some("") => Some(door.page(&user, Some(ExportMark::State)).await?),
-                Some(id) => {
-                    let id = id.parse().map_err(|_| {
+                Some(mark) => {
+                    let mark = mark.parse::<ExportMark>().map_err(|()| {
                         Error::new(Code::Internal, "unable to export; the page has no end")
                     })?;
-                    Some(door.page(&user, Some(ExportMark::Message(Id(id)))).await?)
+                    Some(door.page(&user, Some(mark)).await?)
                 }
             };
             Ok(Some((Bytes::from(lines), next)))

@@ -321,7 +321,9 @@ impl Route {
             }
             Operation::Export => reference("ExportLine"),
             Operation::Erase => {
-                object(json!({ "messages": integer, "records": integer, "memberships": integer }))
+                let counts = ["messages", "records", "memberships", "items", "assignments"];
+                let counts = counts.map(|name| (name.to_owned(), integer.clone()));
+                object(Value::Object(counts.into_iter().collect()))
             }
             Operation::Stats => json!({ "type": "object", "additionalProperties": integer }),
             Operation::PushKey => object(json!({ "key": text })),

@@ -1,14 +1,14 @@
 //! One user's data: found whole, and erased without a trace and without a hole.
 
 use futures_util::future::join_all;
-use relais_core::event::{Audience, EventKind, Facts, Person};
-use relais_core::ids::{Conversation, Id, Position, Seq, Timestamp, UserId};
+use relais_core::event::{Audience, EventKind, Facts, Item, Person};
+use relais_core::ids::{Conversation, Id, Position, Seq, Shelf, Timestamp, UserId};
 use relais_core::ports::{Change, Membership, RoomInfo, RoomState, StoreError, TenantStore};
 
 use super::{Bench, StoreHarness, positions, seqs};
 use crate::build::{
-    append, change, chat, id, message, notice, numbered_user, person, presence, record, room, send,
-    send_keyed, tenant, user,
+    append, change, chat, id, item, message, notice, numbered_user, person, presence, record, room,
+    send, send_keyed, tenant, user,
 };
 
 /// All that the port finds, and in how many pages.
@@ -65,6 +65,52 @@ pub async fn what_a_user_has_to_do_with_is_found_page_by_page(harness: &dyn Stor
         .await
         .expect("the store answers");
     assert!(page.messages.is_empty());
+}
+
+/// Owned or given, in whichever room and of whichever kind; each once, and none of another tenant's.
+pub async fn items_of_a_user_are_found_wherever_they_lie_oldest_first(harness: &dyn StoreHarness) {
+    let bench = Bench::new(harness).await;
+    let (ann, four) = (user("ann"), UserId::text("4"));
+    let put = |item: Item| change(1, [Change::PutItem(Box::new(item))]);
+    let elsewhere = |name: &str| {
+        let mut item = item("b", name);
+        item.key.shelf = Shelf {
+            kind: "photo".into(),
+            room: None,
+        };
+        item
+    };
+    let mut both = elsewhere("both");
+    both.assignee = Some(ann.clone());
+    let mut nobodys = item("a", "nobody's");
+    (nobodys.owner, nobodys.assignee) = (None, None);
+    for one in [item("a", "one"), both, nobodys, elsewhere("three")] {
+        bench.apply(put(one)).await;
+    }
+    let two = bench.open.store().tenant(&tenant("two")).await;
+    let two = two.expect("a tenant is made on first use");
+    let stored = two.commit(put(item("a", "other"))).await;
+    stored.expect("changes are stored");
+    let ids = async |of: &UserId| {
+        let (mut after, mut ids) = (None, Vec::new());
+        loop {
+            let page = bench.tenant.items_of(of, after).await;
+            let page = page.expect("the store answers");
+            let found = page.items.iter();
+            ids.extend(found.map(|item| item.key.id.as_str().to_owned()));
+            match page.next {
+                None => return ids,
+                next => after = next,
+            }
+        }
+    };
+    assert_eq!(ids(&ann).await, ["one", "both", "three"]);
+    assert_eq!(ids(&four).await, ["one", "three"]);
+    assert!(ids(&user("bob")).await.is_empty());
+    let many = (0..250).map(|number| bench.apply(put(item("c", &format!("many {number}")))));
+    join_all(many).await;
+    let found = ids(&ann).await;
+    assert_eq!((found.len(), &*found[0]), (253, "one"));
 }
 
 /// Seq and conversation stay, so that nothing is missing to others.

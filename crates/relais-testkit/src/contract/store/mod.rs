@@ -212,6 +212,7 @@ macro_rules! store_contract {
             erasure: what_a_user_has_to_do_with_is_found_page_by_page,
             erasure: an_erased_message_is_blank_and_nobody_s_and_its_key_is_free,
             erasure: an_erased_record_keeps_its_place_and_nothing_else,
+            erasure: items_of_a_user_are_found_wherever_they_lie_oldest_first,
             erasure: an_erased_user_is_forgotten_in_this_tenant_and_others_are_not,
             history: pages_go_both_ways_by_seq_and_oldest_first,
             history: the_newest_page_comes_without_bounds,

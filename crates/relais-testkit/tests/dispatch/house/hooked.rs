@@ -113,6 +113,10 @@ impl TenantStore for HookedTenant {
     async fn items(&self, query: &ItemQuery) -> Result<ItemPage, StoreError> {
         self.inner.items(query).await
     }
+    async fn items_of(&self, user: &UserId, after: Option<u64>) -> Result<UserItems, StoreError> {
+        self.inner.items_of(user, after).await
+    }
+
     async fn claimable(
         &self,
         shelf: &Shelf,
