@@ -164,7 +164,7 @@ const BAD = {
   get_requests: [{}, { kind: 'task' }, { kind: 5 }, { kind: 'music', status: 'lost' }, { kind: 'mic', limit: 101 }, { kind: 'mic', before: {} }],
   new_photo: [{}, { url: 'https://photos.example.org/1.jpg', caption: 5 }, { url: 'https://photos.example.org/1.jpg', caption: 'x'.repeat(501) }],
   get_photos: [{ limit: 0 }, { before: {} }],
-  task_update: [{}, { updates: 5 }, { updates: [] }, { updates: { title: '' } }, { updates: { title: 5 } }, { updates: { ...TASK.updates, status: 'lost' } },
+  task_update: [{}, { updates: {} }, { updates: { status: 'done', notes: 'x', assignedTo: 5 } }, { updates: 5 }, { updates: [] }, { updates: { title: '' } }, { updates: { title: 5 } }, { updates: { ...TASK.updates, status: 'lost' } },
     { updates: { ...TASK.updates, assignedTo: {} } }, { updates: { ...TASK.updates, assignedTo: '' } }, { updates: { ...TASK.updates, dueDate: 5 } },
     { updates: { ...TASK.updates, notes: 'x'.repeat(2001) } }, { ...TASK, taskId: {} }, { ...TASK, taskId: '' }],
   get_tasks: [{ limit: -1 }, { before: [] }],

@@ -110,6 +110,15 @@ test('a status moves as declared, and a change that changes nothing is told to n
   await jo.task({ status: 'todo' }, { taskId });
 });
 
+test('a task has a title, and nothing that is no task is told of', async (t) => {
+  const { jo, max } = await table(t);
+  for (const updates of [{}, { status: 'todo' }, { notes: 'x', dueDate: null, assignedTo: max.id }]) await jo.refused('INVALID_PAYLOAD', 'task_update', { updates });
+  assert.deepEqual([await max.heard('task_updated'), await max.heard('task_assigned')], [[], []]);
+  const { id: taskId } = await jo.task({ title: 'Cake' });
+  await jo.refused('INVALID_PAYLOAD', 'task_update', { taskId, updates: { title: null } });
+  assert.equal((await jo.task({ notes: 'x' }, { taskId })).title, 'Cake');
+});
+
 test('a task that is not there is NOT_FOUND', async (t) => {
   const { jo, odile } = await table(t);
   const taskId = '00000000-0000-7000-8000-000000000000';

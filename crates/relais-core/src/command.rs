@@ -280,6 +280,8 @@ pub enum ItemAction {
     Delete,
     /// Add a file whose bytes are stored.
     Attach,
+    /// Show a file whose bytes are stored, for an item that is still to be made.
+    Upload,
 }
 
 /// Who may do something with an item, besides the backend. Both empty: whoever sees it.
@@ -321,7 +323,7 @@ pub struct ItemRequest {
     pub reason: Option<String>,
     /// The client's temporary id, where it creates one.
     pub key: Option<Arc<str>>,
-    /// The file to attach.
+    /// The file to attach, or that was uploaded before for an item that is created now.
     pub file: Option<FileInfo>,
     /// Who may.
     pub may: Permission,

@@ -26,7 +26,7 @@ use crate::ids::{
 use crate::outside::{OutsideChange, Subscription};
 use crate::restriction::{Against, Closing, Hold, Restriction};
 
-pub use files::ItemFiles;
+pub use files::{Address, ItemFiles, Uploaded};
 pub use inbox::{InboxPage, InboxQuery, Notified, Recipients};
 pub use items::{ItemPage, ItemQuery, TemporaryId, UserItems};
 pub use outside::{Doorman, Outside};

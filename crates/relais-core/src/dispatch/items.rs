@@ -1,5 +1,6 @@
 //! Items through the door: what is loaded for them, and how often they are decided.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +14,7 @@ use crate::command::{Actor, Invocation, ItemAction, ItemListing, ItemRequest, Pe
 use crate::error::{Code, Error};
 use crate::event::{Facts, Item, Person};
 use crate::ids::{ItemKey, RoomKey, UserId};
-use crate::ports::TemporaryId;
+use crate::ports::{Address, TemporaryId};
 
 /// Items that were lost too often and are put aside by one claim, at most.
 const FAILED_MAX: u32 = 100;
@@ -42,6 +43,7 @@ impl Dispatcher {
                 Ok(item::shown(&item))
             }
             ItemAction::Claim => self.claim(tenant, invocation, kind, request).await,
+            ItemAction::Upload => item::upload(kind, request, &invocation.actor),
             _ => self.change(tenant, invocation, kind, request).await,
         }
     }
@@ -53,11 +55,17 @@ impl Dispatcher {
         kind: &ItemKind,
         request: &ItemRequest,
     ) -> Result<Facts, Error> {
+        let is_creation = item::is_creation(request);
+        let (request, is_late) = self.addressed(tenant, kind, request).await?;
+        let request = &*request;
         for _ in 0..DECISIONS_MAX {
             let mut gone = Vec::new();
-            let outcome = if item::is_creation(request) {
+            let outcome = if is_creation {
                 let owner = self.owner(tenant, invocation, request).await?;
                 let existing = self.existing(tenant, request, owner.as_ref()).await?;
+                if is_late && existing.is_none() {
+                    return Err(item::too_late(request));
+                }
                 item::create(invocation, kind, request, owner, existing.as_ref())?
             } else {
                 let item = self.loaded(tenant, request).await?;
@@ -76,6 +84,23 @@ impl Dispatcher {
             }
         }
         Err(too_many_conflicts())
+    }
+
+    /// The request with its address looked at, and whether that is of an upload which may be removed at any moment.
+    async fn addressed<'r>(
+        &self,
+        tenant: &Tenant,
+        kind: &ItemKind,
+        request: &'r ItemRequest,
+    ) -> Result<(Cow<'r, ItemRequest>, bool), Error> {
+        let Some(address) = item::given_address(kind, request)? else {
+            return Ok((Cow::Borrowed(request), false));
+        };
+        let (files, shelf) = (&self.ports.files, &request.shelf);
+        let address = files.address(&tenant.key, shelf, address).await?;
+        let is_late = matches!(&address, Address::Upload(uploaded) if uploaded.is_late);
+        let request = item::addressed(kind, request, address)?;
+        Ok((Cow::Owned(request), is_late))
     }
 
     /// Takes an item out of a user's hands for good, and says how. `None`: it is not the user's any more.

@@ -88,6 +88,7 @@ const FILE: &[Fact] = &[
     Fact("id", Plain),
     Fact("filename", Plain),
     Fact("url", Plain),
+    Fact("thumbnailUrl", Plain),
     Fact("contentType", Plain),
     Fact("bytes", Plain),
 ];
@@ -434,6 +435,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Scope::MaybeRoom,
         &[must("id", Takes::Id)],
         &[Fact("item", Object(ITEM)), Fact("file", Object(FILE))],
+    ),
+    operation(
+        "file.upload",
+        Scope::MaybeRoom,
+        &[],
+        &[Fact("file", Object(FILE))],
     ),
     operation(
         "item.list",

@@ -136,6 +136,10 @@ impl ClientEvent {
             table.note(table.at.start, text);
         }
         let rule = Rule::read(name, table, compiler, Fields(fields))?;
+        if rule.takes_file() {
+            let text = format!("{} takes a file, which comes by HTTP alone", rule.operation);
+            table.note(table.at.start, text);
+        }
         if let (Some(reply), Some(entry)) = (&rule.reply, table.entry("reply"))
             && !reply.is_object()
         {

@@ -113,6 +113,7 @@ impl Verb {
             "item.get" => Verb::Item(ItemAction::Get),
             "item.delete" => Verb::Item(ItemAction::Delete),
             "item.attach" => Verb::Item(ItemAction::Attach),
+            "file.upload" => Verb::Item(ItemAction::Upload),
             "item.list" => Verb::ListItems,
             "stats.get" => Verb::Stats,
             "session.ping" => Verb::Ping,

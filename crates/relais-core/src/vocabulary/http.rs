@@ -186,6 +186,13 @@ impl Route {
             let text = "auth \"participant\" needs \"room\": a participant of what?";
             table.note(table.at.start, text);
         }
+        if upload.is_some() != rule.takes_file() {
+            let text = match upload {
+                Some(_) => "\"upload\" is for do = \"file.upload\" and \"item.attach\"",
+                None => "this takes a file; say in which form field: upload = \"file\"",
+            };
+            table.note(table.at.start, text);
+        }
         Some(Self {
             method: method.into(),
             path: key.split_once(' ').map_or(key, |(_, path)| path).into(),

@@ -18,6 +18,11 @@ use super::settings::{Items, rate};
 use super::shape::{Shape, Shapes};
 use crate::limit::Rate;
 
+/// The operation that takes a file before there is an item for it.
+pub(super) const UPLOAD: &str = "file.upload";
+/// The operation that takes a file for an item that is there.
+const ATTACH: &str = "item.attach";
+
 /// What rules are compiled with.
 pub(super) struct Compiler<'t> {
     pub(super) types: &'t Types,
@@ -128,6 +133,13 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// Whether it takes a file, which only a route with `upload` can.
+    pub(super) fn takes_file(&self) -> bool {
+        matches!(self.operation, UPLOAD | ATTACH)
+    }
+}
+
 fn operation(table: &Table<'_>, name: &str, at: usize) -> Option<&'static Operation> {
     let found = catalogue::find(name);
     if found.is_none() {
@@ -185,7 +197,8 @@ impl<'t> Compiler<'t> {
         operation: &Operation,
         item: Option<(&str, usize)>,
     ) -> Option<Arc<str>> {
-        let about_items = operation.name.starts_with("item.");
+        let is_upload = operation.name == UPLOAD;
+        let about_items = operation.name.starts_with("item.") || is_upload;
         match item {
             None if about_items && operation.name != "item.list" => {
                 let text = format!(
@@ -209,6 +222,12 @@ impl<'t> Compiler<'t> {
                     Some(kind) if operation.name == "item.claim" && kind.lease_ms.is_none() => {
                         let text = format!(
                             "an item \"{name}\" cannot be claimed; add lease = \"60s\" to [items.{name}]"
+                        );
+                        table.note(at, text);
+                    }
+                    Some(kind) if is_upload && kind.address.is_none() => {
+                        let text = format!(
+                            "an item \"{name}\" has no field for the address of an upload; add address = \"url\" to [items.{name}]"
                         );
                         table.note(at, text);
                     }

@@ -138,6 +138,10 @@ pub struct Item {
     pub kind: Arc<str>,
     /// Its fields; `None`: whatever its payload has.
     pub fields: Option<Vec<Arc<str>>>,
+    /// Fields that each has.
+    pub required: Vec<Arc<str>>,
+    /// The field with an address, which may be one of an upload.
+    pub address: Option<Arc<str>>,
     /// What its status may be; the first is where it begins. Empty: it has none.
     pub statuses: Vec<Arc<str>>,
     /// From which status to which. What is not here is final.
@@ -258,6 +262,8 @@ impl Item {
         }
         let mut item = Self {
             kind: kind.into(),
+            required: required(table, fields.as_deref()),
+            address: address(table, fields.as_deref()),
             fields,
             statuses,
             moves,
@@ -303,6 +309,28 @@ impl Item {
                 table.note(entry.at.start, text);
             }
         }
+    }
+}
+
+fn address(table: &Table<'_>, fields: Option<&[Arc<str>]>) -> Option<Arc<str>> {
+    let (name, at) = table.text("address")?;
+    check_field(table, fields, name, at);
+    Some(name.into())
+}
+
+fn required(table: &Table<'_>, fields: Option<&[Arc<str>]>) -> Vec<Arc<str>> {
+    let required = table.texts("required").unwrap_or_default();
+    for (name, at) in &required {
+        check_field(table, fields, name, *at);
+    }
+    names(&required)
+}
+
+fn check_field(table: &Table<'_>, fields: Option<&[Arc<str>]>, name: &str, at: usize) {
+    let Some(fields) = fields else { return };
+    if !fields.iter().any(|field| **field == *name) {
+        let help = suggestion(name, fields.iter().map(|field| &**field));
+        table.note(at, format!("unknown field \"{name}\"{help}"));
     }
 }
 

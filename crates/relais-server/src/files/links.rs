@@ -20,7 +20,9 @@ use sha2::Sha256;
 use crate::clock::Clock;
 
 /// Under which paths files are served.
-pub const PREFIX: &str = "/files/";
+pub const PREFIX: &str = relais_core::capability::item::REFERENCE;
+/// The side of the smaller picture whose address stands beside a file's own.
+const THUMBNAIL: u32 = 512;
 
 /// Signs addresses and reads them.
 #[derive(Clone)]
@@ -101,6 +103,17 @@ impl Links {
         })
     }
 
+    /// Whether an address would be one of our files, if it were signed.
+    pub(super) fn is_below_base(&self, address: &str) -> bool {
+        let path = address.strip_prefix(&*self.base);
+        path.is_some_and(|path| path.starts_with(PREFIX))
+    }
+
+    /// What time it is.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now().wall
+    }
+
     fn signed(&self, path: &str, expires: i64, name: &str) -> Hmac<Sha256> {
         self.mac
             .clone()
@@ -130,13 +143,28 @@ impl Links {
     }
 
     fn show(&self, base: Option<&str>, facts: &mut Facts, now: Timestamp) {
-        let sign = |file: &mut Value| {
-            let (Some(path), Some(name)) = (file["url"].as_str(), file["filename"].as_str()) else {
-                return;
-            };
-            let address = self.address(base, path, name, now);
-            file["url"] = address.into();
+        let address = |file: &Value| {
+            let (path, name) = (file["url"].as_str()?, file["filename"].as_str()?);
+            Some(self.address(base, path, name, now))
         };
+        let sign = |file: &mut Value| {
+            if let Some(address) = address(file) {
+                file["thumbnailUrl"] = format!("{address}&thumb={THUMBNAIL}").into();
+                file["url"] = address.into();
+            }
+        };
+        // Before the paths become addresses: a field that refers to one of the files of its item is shown as that file's address.
+        if let Some(mut fields) = facts.remove("fields") {
+            let all = fields.as_object_mut().into_iter();
+            for field in all.flat_map(|all| all.values_mut()) {
+                if let Some(file) = referred(facts, field)
+                    && let Some(address) = address(file)
+                {
+                    *field = address.into();
+                }
+            }
+            facts.insert("fields".to_owned(), fields);
+        }
         if let Some(file) = facts.get_mut("file") {
             sign(file);
         }
@@ -152,6 +180,13 @@ impl Links {
             }
         }
     }
+}
+
+/// The file of an item that one of its fields refers to.
+fn referred<'f>(item: &'f Facts, field: &Value) -> Option<&'f Value> {
+    let path = field.as_str()?.strip_prefix(PREFIX)?;
+    let files = item.get("files")?.as_array()?;
+    files.iter().find(|file| file["url"] == path)
 }
 
 fn has_files(facts: &Facts) -> bool {
@@ -240,6 +275,26 @@ mod tests {
         let at = |ms| links().address(None, "p", "n", Timestamp(NOW.0 + ms));
         assert_eq!(at(0), at(1_000));
         assert_ne!(at(0), at(901_000));
+    }
+
+    #[test]
+    fn a_field_that_refers_to_a_file_of_its_item_is_shown_as_its_address() {
+        let object = |value: Value| value.as_object().cloned().expect("an object");
+        let file = json!({"url": "a/p.png", "filename": "n"});
+        let fields = json!({"url": "/files/a/p.png", "other": "/files/b/q.png", "n": 1});
+        let facts = object(json!({"items": [{"files": [file], "fields": fields}]}));
+        let shown = links().shown(None, &facts, NOW).into_owned();
+        let item = &shown["items"][0];
+        let address = links().address(None, "a/p.png", "n", NOW);
+        assert_eq!(item["fields"]["url"], address);
+        assert_eq!(item["files"][0]["url"], address);
+        assert_eq!(
+            item["files"][0]["thumbnailUrl"],
+            format!("{address}&thumb=512")
+        );
+        // Of a file of somebody else nothing is shown.
+        assert_eq!(item["fields"]["other"], "/files/b/q.png");
+        assert_eq!(item["fields"]["n"], 1);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod receive;
 mod slots;
 mod storage;
 pub mod sweep;
+mod uploads;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -21,8 +22,8 @@ use async_trait::async_trait;
 use object_store::path::Path;
 use relais_core::error::{Code, Error};
 use relais_core::event::FileInfo;
-use relais_core::ids::{Id, ItemKey, TenantKey};
-use relais_core::ports::ItemFiles;
+use relais_core::ids::{Id, ItemKey, Shelf, TenantKey};
+use relais_core::ports::{Address, ItemFiles};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 
@@ -232,6 +233,15 @@ impl ItemFiles for Files {
         for file in files {
             self.discard(&file.path).await;
         }
+    }
+
+    async fn address(
+        &self,
+        tenant: &TenantKey,
+        shelf: &Shelf,
+        address: &str,
+    ) -> Result<Address, Error> {
+        self.look_up(tenant, shelf, address).await
     }
 }
 

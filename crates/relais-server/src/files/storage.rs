@@ -188,6 +188,15 @@ impl Storage {
         }
     }
 
+    /// How many bytes a file has. `None`: it is not there.
+    pub async fn size(&self, path: &Path) -> Result<Option<u64>, Error> {
+        match self.objects.head(path).await {
+            Ok(found) => Ok(Some(found.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
     /// Removes a file; one that is not there is removed already.
     pub async fn remove(&self, path: &Path) -> Result<(), Error> {
         match self.objects.delete(path).await {

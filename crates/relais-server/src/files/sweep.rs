@@ -16,7 +16,7 @@ use super::Files;
 
 /// Whatever is younger stays, however often we look: it may be shown in a moment, clocks differ, and a store that speaks S3 gives a large
 /// file the time at which its upload began.
-const AGE_MIN: Duration = Duration::from_secs(600);
+pub(super) const AGE_MIN: Duration = Duration::from_secs(600);
 
 impl Files {
     /// Between two turns.

@@ -76,6 +76,8 @@ fn item_kind(kind: &vocabulary::Item) -> ItemKind {
     };
     ItemKind {
         fields: kind.fields.clone(),
+        required: kind.required.clone(),
+        address: kind.address.clone(),
         statuses: kind.statuses.clone(),
         moves: kind.moves.clone(),
         see: kind.see.iter().map(viewers).collect(),

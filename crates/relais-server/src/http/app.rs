@@ -9,8 +9,9 @@ use std::sync::Arc;
 use ::http::{HeaderMap, HeaderValue, Request, StatusCode, header, request::Parts};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use relais_core::command::{Actor, Invocation, Origin};
+use relais_core::command::{Actor, Command, Invocation, Origin};
 use relais_core::error::{Code, Error};
+use relais_core::event::Facts;
 use relais_core::ids::{Moment, TenantKey};
 use relais_core::limit::Rate;
 use relais_core::vocabulary::{self, Asker, Match, Parameters, Route};
@@ -65,8 +66,15 @@ async fn answer(
     (parts, body): (&Parts, Body),
     peer: IpAddr,
 ) -> Result<Response, Error> {
-    let (actor, tenant) = authenticate(web, served, parts, peer).await?;
-    route.permit(&actor)?;
+    let (actor, tenant) = match admit(web, served, route, parts, peer).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            if route.upload.is_some() {
+                upload::forget(body).await;
+            }
+            return Err(refusal);
+        }
+    };
     let from = questions::From {
         tenant: &tenant,
         actor: &actor,
@@ -90,6 +98,22 @@ async fn answer(
         Some(incoming) => Some(upload::keep(web, &tenant, &mut command, incoming).await?),
         None => None,
     };
+    let facts = carried_out(web, served, (&actor, &tenant), command, kept).await?;
+    let base = base_of(web, &parts.headers);
+    let facts = web.files.links().shown(base.as_deref(), &facts, now.wall);
+    let status = StatusCode::from_u16(route.status).unwrap_or(StatusCode::OK);
+    Ok((status, json_headers(), answer.body(&facts)).into_response())
+}
+
+/// Gives a command to the core, in a task of its own: a client that goes away must not stop it between its commit and what follows. `kept`
+/// is the path of a file that nothing shows should it be refused.
+async fn carried_out(
+    web: &Web,
+    served: &Arc<Served>,
+    (actor, tenant): (&Actor, &TenantKey),
+    command: Command,
+    kept: Option<String>,
+) -> Result<Facts, Error> {
     let makes_item = makes_item(&command);
     let invocation = Invocation {
         tenant: tenant.clone(),
@@ -99,12 +123,8 @@ async fn answer(
         new_id: web.clock.new_id(),
         command,
     };
-    // In a task of its own: a client that goes away must not stop a command between its commit and what follows it.
-    let (dispatcher, files, announcements) = (
-        served.dispatcher.clone(),
-        web.files.clone(),
-        web.announcements.clone(),
-    );
+    let (dispatcher, files) = (served.dispatcher.clone(), web.files.clone());
+    let (announcements, tenant) = (web.announcements.clone(), tenant.clone());
     let done = tokio::spawn(async move {
         let done = dispatcher.dispatch(invocation).await;
         if let (Err(error), Some(path)) = (&done, kept)
@@ -115,14 +135,23 @@ async fn answer(
         announcements.after(&tenant, makes_item && done.is_ok());
         done
     });
-    let facts = done.await.map_err(|error| {
-        tracing::error!(route = %route.path, %error, "a command did not end");
+    done.await.map_err(|error| {
+        tracing::error!(%error, "a command did not end");
         Error::new(Code::Internal, "unable to answer; the command failed")
-    })??;
-    let base = base_of(web, &parts.headers);
-    let facts = web.files.links().shown(base.as_deref(), &facts, now.wall);
-    let status = StatusCode::from_u16(route.status).unwrap_or(StatusCode::OK);
-    Ok((status, json_headers(), answer.body(&facts)).into_response())
+    })?
+}
+
+/// Who asks, if they may call the route at all.
+async fn admit(
+    web: &Web,
+    served: &Served,
+    route: &Route,
+    parts: &Parts,
+    peer: IpAddr,
+) -> Result<(Actor, TenantKey), Error> {
+    let (actor, tenant) = authenticate(web, served, parts, peer).await?;
+    route.permit(&actor)?;
+    Ok((actor, tenant))
 }
 
 /// The command that a request asks for, once the team's own backend was asked where the app file wants that.

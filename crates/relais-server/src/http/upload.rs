@@ -5,9 +5,9 @@ use std::pin::Pin;
 
 use ::http::{header, request::Parts};
 use axum::body::Body;
-use relais_core::command::{Actor, Command, ItemRequest};
+use relais_core::command::{Actor, Command, ItemAction};
 use relais_core::error::{Code, Error};
-use relais_core::ids::{ItemKey, TenantKey};
+use relais_core::ids::{ItemId, ItemKey, TenantKey};
 use relais_core::vocabulary::Route;
 use relais_engine::discard_body;
 
@@ -26,7 +26,7 @@ pub async fn receive(
     served: &Served,
     from: questions::From<'_>,
     (route, field): (&Route, &str),
-    (parts, mut body): (&Parts, Body),
+    (parts, body): (&Parts, Body),
 ) -> Result<Incoming, Error> {
     let user = match from.actor {
         Actor::User(identity) => Some(&identity.person.id),
@@ -42,11 +42,15 @@ pub async fn receive(
             web.files.receive(slot, content_type, field, body).await
         }
         Err(error) => {
-            // Whoever is still sending reads no answer before it is done.
-            discard_body(Pin::new(&mut body), DISCARDED_BYTES_MAX).await;
+            forget(body).await;
             Err(error)
         }
     }
+}
+
+/// Hears out whoever is refused unread: who is still sending reads no answer before it is done.
+pub async fn forget(mut body: Body) {
+    discard_body(Pin::new(&mut body), DISCARDED_BYTES_MAX).await;
 }
 
 /// Stores a file for the item that a command is about; its path, to be removed should the command be refused.
@@ -59,21 +63,21 @@ pub async fn keep(
     let Command::Item(request) = command else {
         return Err(takes_none());
     };
-    let key = item_of(request).ok_or_else(takes_none)?;
-    let file = web
-        .files
-        .keep(tenant, &key, web.clock.new_id(), incoming)
-        .await?;
+    let id = web.clock.new_id();
+    let item = match (request.action, &request.id) {
+        // The item that may come of it has its id.
+        (ItemAction::Upload, _) => ItemId::text(id.to_string()),
+        (_, Some(item)) => item.clone(),
+        (_, None) => return Err(takes_none()),
+    };
+    let key = ItemKey {
+        shelf: request.shelf.clone(),
+        id: item,
+    };
+    let file = web.files.keep(tenant, &key, id, incoming).await?;
     let path = file.path.to_string();
     request.file = Some(file);
     Ok(path)
-}
-
-fn item_of(request: &ItemRequest) -> Option<ItemKey> {
-    Some(ItemKey {
-        shelf: request.shelf.clone(),
-        id: request.id.clone()?,
-    })
 }
 
 fn takes_none() -> Error {

@@ -55,6 +55,8 @@ pub struct Hub {
     pub doors: Mutex<HashMap<RoomKey, Result<bool, Error>>>,
     /// Who was asked for there.
     pub asked: Mutex<Vec<(RoomKey, UserId)>>,
+    /// Uploads, by their address.
+    pub uploads: Mutex<HashMap<String, Uploaded>>,
     /// Files that were removed.
     pub forgotten: Mutex<Vec<FileInfo>>,
     /// What happens while the next session enters.
@@ -85,6 +87,14 @@ impl Sessions for Hub {
 impl ItemFiles for Hub {
     async fn forget(&self, files: &[FileInfo]) {
         self.forgotten.lock().unwrap().extend_from_slice(files);
+    }
+    async fn address(&self, _: &TenantKey, _: &Shelf, address: &str) -> Result<Address, Error> {
+        let uploads = self.uploads.lock().unwrap();
+        let upload = uploads.get(address).cloned().map(Address::Upload);
+        Ok(upload.unwrap_or(match address.starts_with("https://") {
+            true => Address::Https,
+            false => Address::Unknown,
+        }))
     }
 }
 

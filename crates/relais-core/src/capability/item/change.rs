@@ -88,6 +88,7 @@ fn compose(
     }
     let mut fields = Facts::new();
     put_fields(kind, request, &mut fields)?;
+    need_fields(kind, request, &fields, None)?;
     if request.action == ItemAction::Save && fields.is_empty() {
         let problem = "without an id it makes a new one, which needs a field";
         return Err(refuse(request, Code::InvalidPayload, problem));
@@ -117,7 +118,7 @@ fn compose(
         owner,
         assignee,
         reason: request.reason.clone(),
-        files: Vec::new(),
+        files: request.file.iter().cloned().collect(),
         temporary_id: request.key.clone(),
         origin,
         created_at: now,
@@ -167,6 +168,7 @@ pub fn edit(
     let mut next = item.clone();
     let mut kinds = Vec::new();
     put_fields(kind, request, &mut next.fields)?;
+    need_fields(kind, request, &next.fields, Some(&item.fields))?;
     move_status(kind, request, &mut next)?;
     put_reason(request, item, &mut next);
     put_assignee(request, &mut next)?;
@@ -268,6 +270,25 @@ fn put_fields(kind: &ItemKind, request: &ItemRequest, fields: &mut Facts) -> Res
     Ok(())
 }
 
+/// A new item has what its kind needs, and no change takes it away. One that was made before it was needed may go on without.
+fn need_fields(
+    kind: &ItemKind,
+    request: &ItemRequest,
+    fields: &Facts,
+    before: Option<&Facts>,
+) -> Result<(), Error> {
+    let is_missing = |name: &&Arc<str>| {
+        !fields.contains_key(&***name) && before.is_none_or(|before| before.contains_key(&***name))
+    };
+    match kind.required.iter().find(is_missing) {
+        None => Ok(()),
+        Some(name) => {
+            let problem = format!("it needs the field \"{name}\"");
+            Err(refuse(request, Code::InvalidPayload, &problem))
+        }
+    }
+}
+
 /// A status that is there already is no move, unless a move is what was asked for.
 fn move_status(kind: &ItemKind, request: &ItemRequest, item: &mut Item) -> Result<(), Error> {
     let Some(status) = &request.status else {
@@ -327,12 +348,13 @@ fn put_assignee(request: &ItemRequest, item: &mut Item) -> Result<(), Error> {
 }
 
 fn attach(kind: &ItemKind, request: &ItemRequest, item: &mut Item) -> Result<(), Error> {
-    if request.action != ItemAction::Attach {
-        return Ok(());
-    }
-    let Some(file) = &request.file else {
-        let problem = "there is no file";
-        return Err(refuse(request, Code::InvalidPayload, problem));
+    let file = match (&request.file, request.action) {
+        (None, ItemAction::Attach) => {
+            let problem = "there is no file";
+            return Err(refuse(request, Code::InvalidPayload, problem));
+        }
+        (Some(file), _) if !item.files.contains(file) => file,
+        _ => return Ok(()),
     };
     if kind.is_final(item.status.as_deref()) {
         let status = item.status.as_deref().unwrap_or_default();

@@ -2,9 +2,10 @@
 //!
 //! In come a request, the rules of its kind and the item as it was loaded, out go the change, the event and the answer. What is
 //! decided on holds only as long as nobody else changes the item: every change comes with a precondition, so that of two who
-//! answer the same request one is told that it was answered. Making and changing are [`change`]'s, claiming is [`claim`]'s; here is
-//! who may, and what can be read.
+//! answer the same request one is told that it was answered. Making and changing are [`change`]'s, claiming is [`claim`]'s, files that
+//! were uploaded before their item are [`address`]'s; here is who may, and what can be read.
 
+mod address;
 mod change;
 mod claim;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+pub use address::{REFERENCE, addressed, given_address, too_late, upload};
 pub use change::{create, edit, is_creation};
 pub use claim::{Claim, claim, lease_for, nothing_free};
 
@@ -38,6 +40,10 @@ pub const PAGE_MAX: u32 = 100;
 pub struct ItemKind {
     /// Names of its fields; `None`: any.
     pub fields: Option<Vec<Arc<str>>>,
+    /// Fields that an item is made with and that cannot be taken from it.
+    pub required: Vec<Arc<str>>,
+    /// The field with an address: of another server by https, or of an upload.
+    pub address: Option<Arc<str>>,
     /// What its status may be; the first is where it begins. Empty: it has none.
     pub statuses: Vec<Arc<str>>,
     /// From which status to which; a status that is not here is final.
@@ -178,7 +184,7 @@ pub fn not_found(request: &ItemRequest) -> Error {
 /// What is asked, in a word for people.
 fn verb(request: &ItemRequest) -> &'static str {
     use crate::command::ItemAction::{
-        Assign, Attach, Claim, Create, Delete, Get, Move, Save, Update,
+        Assign, Attach, Claim, Create, Delete, Get, Move, Save, Update, Upload,
     };
     match request.action {
         Create => "create",
@@ -189,6 +195,7 @@ fn verb(request: &ItemRequest) -> &'static str {
         Get => "show",
         Delete => "delete",
         Attach => "attach a file to",
+        Upload => "upload a file for",
     }
 }
 

@@ -18,7 +18,7 @@ impl Reading<'_, '_> {
             ..ItemRequest::new(action, self.shelf(None)?)
         };
         // A file comes by itself: it takes nothing else.
-        if action == ItemAction::Attach {
+        if matches!(action, ItemAction::Attach | ItemAction::Upload) {
             return Ok(request);
         }
         request.fields = match self.value(1).map(Cow::into_owned) {

@@ -1,6 +1,7 @@
 //! Items through the door: the kinds of item that these tests have, and how they are asked for.
 
 mod changes;
+mod files;
 mod once;
 mod work;
 
@@ -19,7 +20,8 @@ pub fn words(list: &[&str]) -> Vec<Arc<str>> {
     list.iter().map(|word| (*word).into()).collect()
 }
 
-/// `music` (seen by the DJs), `task` (seen by all), `job` (claimed under a lease of a minute), `story` (any fields).
+/// `music` (seen by the DJs), `task` (seen by all), `job` (claimed under a lease of a minute), `photo` (with an address), `story` (any fields). A
+/// `task` needs a title.
 pub fn kinds() -> HashMap<Arc<str>, ItemKind> {
     let moves = |list: &[(&str, &[&str])]| {
         let list = list.iter();
@@ -27,6 +29,8 @@ pub fn kinds() -> HashMap<Arc<str>, ItemKind> {
     };
     let music = ItemKind {
         fields: Some(words(&["title", "artist"])),
+        required: Vec::new(),
+        address: None,
         statuses: words(&["pending", "accepted", "rejected"]),
         moves: moves(&[("pending", &["accepted", "rejected"])]),
         see: vec![Viewers::Role("dj".into())],
@@ -34,6 +38,8 @@ pub fn kinds() -> HashMap<Arc<str>, ItemKind> {
     };
     let task = ItemKind {
         fields: Some(words(&["title", "notes"])),
+        required: words(&["title"]),
+        address: None,
         statuses: words(&["todo", "doing", "done"]),
         moves: moves(&[
             ("todo", &["doing", "done"]),
@@ -45,6 +51,8 @@ pub fn kinds() -> HashMap<Arc<str>, ItemKind> {
     };
     let job = ItemKind {
         fields: Some(words(&["prompt", "progress"])),
+        required: Vec::new(),
+        address: None,
         statuses: words(&["waiting", "running", "ready", "failed"]),
         moves: moves(&[
             ("waiting", &["running", "failed"]),
@@ -57,6 +65,12 @@ pub fn kinds() -> HashMap<Arc<str>, ItemKind> {
             failed: Some("failed".into()),
         }),
     };
+    let photo = ItemKind {
+        fields: Some(words(&["url", "caption"])),
+        address: Some("url".into()),
+        see: vec![Viewers::All],
+        ..ItemKind::default()
+    };
     let story = ItemKind {
         see: vec![Viewers::All],
         ..ItemKind::default()
@@ -65,6 +79,7 @@ pub fn kinds() -> HashMap<Arc<str>, ItemKind> {
         ("music", music),
         ("task", task),
         ("job", job),
+        ("photo", photo),
         ("story", story),
     ];
     all.map(|(name, kind)| (name.into(), kind)).into()
