@@ -53,6 +53,20 @@ test('to follow a story does not notify the person whose id is the same number',
   assert.equal((await ines.page()).notifications.length, 0);
 });
 
+test('a new follower of a story notifies its author, once', async (t) => {
+  const stage = new Stage(t);
+  const ines = await stage.author('Inès');
+  const tom = await stage.connect('Tom');
+  const id = number();
+  await ines.ok('story:published', { id, title: 'Dawn', author: 'Inès' });
+  for (const storyId of [id, String(id)]) await tom.ok('follow', { storyId });
+  await ines.ok('follow', { storyId: id });
+  const { type, title, message, data } = await ines.notified((one) => one.type === 'follower');
+  assert.deepEqual([type, title, message, data], ['follower', 'New follower', 'Tom', { userId: tom.id, storyId: id }]);
+  await ines.settled();
+  assert.equal(ines.all('notification:received').filter((one) => one.type === 'follower').length, 1);
+});
+
 test('a profile goes to followers in every session of theirs, and to the author’s other sessions', async (t) => {
   const stage = new Stage(t);
   const person = stage.person('Inès', { role: 'author' });

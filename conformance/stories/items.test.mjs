@@ -92,6 +92,35 @@ test('a chapter is told to the story’s followers, and they are notified', asyn
   assert.equal(ines.all('notification:received').some((one) => one.type === 'chapter'), false);
 });
 
+test('a chapter is published by the author of its story, an admin or the backend, and by nobody else', async (t) => {
+  const stage = new Stage(t);
+  const [ines, max, tom] = [await stage.author('Inès'), await stage.author('Max'), await stage.connect('Tom')];
+  const { id: storyId } = (await ines.ok('story:published', story())).story;
+  for (const reader of [tom, max]) await reader.ok('follow', { storyId });
+  await max.refused('FORBIDDEN', 'chapter:published', chapter(storyId));
+  await tom.refused('FORBIDDEN', 'chapter:published', chapter(storyId));
+  // Of a story that the server does not know nobody is the author.
+  await ines.refused('FORBIDDEN', 'chapter:published', chapter(number()));
+  const admin = await stage.connect(stage.person('Ada', { role: 'admin' }));
+  const post = (body) => stage.http('POST', '/api/broadcast/chapter', { token: stage.key, body });
+  const [one, two, three] = [chapter(storyId), chapter(storyId), chapter(String(storyId))];
+  await ines.ok('chapter:published', one);
+  await admin.ok('chapter:published', two);
+  assert.equal((await post(three)).status, 201);
+  assert.equal((await post(chapter(number()))).status, 201);
+  await tom.settled();
+  assert.deepEqual(tom.all('chapter:new').map(({ id }) => id), [one, two, three].map(({ id }) => id));
+});
+
+test('a story that the backend has published for an author is that author\'s to go on with', async (t) => {
+  const stage = new Stage(t);
+  const [ines, max] = [await stage.author('Inès'), await stage.author('Max')];
+  const hers = story({ authorId: ines.id });
+  assert.equal((await stage.http('POST', '/api/broadcast/story', { token: stage.key, body: hers })).status, 201);
+  await max.refused('FORBIDDEN', 'chapter:published', chapter(hers.id));
+  await ines.ok('chapter:published', chapter(hers.id));
+});
+
 test('readers publish nothing', async (t) => {
   const stage = new Stage(t);
   const tom = await stage.connect('Tom');

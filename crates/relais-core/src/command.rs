@@ -291,6 +291,8 @@ pub struct Permission {
     pub roles: Vec<Arc<str>>,
     /// Those who stand so to the item.
     pub also: Vec<Relation>,
+    /// Whether whoever asks has been found to stand so to something else than the item.
+    pub is_granted: bool,
 }
 
 /// How a user stands to an item.
@@ -300,6 +302,8 @@ pub enum Relation {
     Owner,
     /// Was given it.
     Assignee,
+    /// Owns the item that the room is about in which it lies.
+    RoomOwner,
 }
 
 /// Something to do with an item of a kind.

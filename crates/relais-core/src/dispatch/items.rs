@@ -10,7 +10,9 @@ use super::tenant::{Tenant, held};
 use super::{DECISIONS_MAX, Dispatcher};
 use crate::capability::item::{self, Claim, ItemKind};
 use crate::capability::{Outcome, Standing, personal};
-use crate::command::{Actor, Invocation, ItemAction, ItemListing, ItemRequest, Permission};
+use crate::command::{
+    Actor, Invocation, ItemAction, ItemListing, ItemRequest, Permission, Relation,
+};
 use crate::error::{Code, Error};
 use crate::event::{Facts, Item, Person};
 use crate::ids::{ItemKey, RoomKey, UserId};
@@ -32,6 +34,11 @@ impl Dispatcher {
     ) -> Result<Facts, Error> {
         let kind = self.kind(&request.shelf.kind)?;
         let is_read = request.action == ItemAction::Get;
+        let request = self.granted(tenant, invocation, request).await?;
+        let request = &*request;
+        if item::is_creation(request) {
+            item::may_create(request, &invocation.actor)?;
+        }
         if let Some(room) = &request.shelf.room {
             let may = &request.may;
             self.let_in(tenant, invocation, room, may, is_read).await?;
@@ -45,6 +52,40 @@ impl Dispatcher {
             ItemAction::Claim => self.claim(tenant, invocation, kind, request).await,
             ItemAction::Upload => item::upload(kind, request, &invocation.actor),
             _ => self.change(tenant, invocation, kind, request).await,
+        }
+    }
+
+    /// The request, granted where whoever asks owns what its room is about and the app file says that this is enough.
+    async fn granted<'r>(
+        &self,
+        tenant: &Tenant,
+        invocation: &Invocation,
+        request: &'r ItemRequest,
+    ) -> Result<Cow<'r, ItemRequest>, Error> {
+        let (actor, may) = (&invocation.actor, &request.may);
+        let asks = may.also.contains(&Relation::RoomOwner) && !item::is_role_enough(actor, may);
+        let Some(room) = request.shelf.room.as_ref().filter(|_| asks) else {
+            return Ok(Cow::Borrowed(request));
+        };
+        let subject = self.subject(tenant, room).await?;
+        if !subject.is_some_and(|subject| item::is_owner(actor, &subject)) {
+            return Ok(Cow::Borrowed(request));
+        }
+        let mut request = request.clone();
+        request.may.is_granted = true;
+        Ok(Cow::Owned(request))
+    }
+
+    /// The item that a room is about, where it is about one and that is there.
+    pub(super) async fn subject(
+        &self,
+        tenant: &Tenant,
+        room: &RoomKey,
+    ) -> Result<Option<Item>, Error> {
+        let policy = self.rules.rooms.get(&room.kind);
+        match policy.and_then(|policy| policy.subject(room)) {
+            None => Ok(None),
+            Some(key) => tenant.store.item(&key).await.map_err(store_error),
         }
     }
 

@@ -263,9 +263,13 @@ impl Dispatcher {
         decide: impl Fn(Membership) -> Result<Outcome, Error>,
     ) -> Result<Facts, Error> {
         let is_direct = self.is_direct(tenant, room).await?;
+        let subject = self.subject(tenant, room).await?;
         for _ in 0..DECISIONS_MAX {
             let loaded = tenant.store.membership(room, user).await;
             let mut outcome = decide(loaded.map_err(store_error)?)?;
+            if let Some(subject) = &subject {
+                room::about(&mut outcome, subject);
+            }
             let becomes = outcome.changes.iter().find_map(becomes);
             if is_direct && becomes == Some(Membership::Member) {
                 let members = tenant.store.members(room).await.map_err(store_error)?;

@@ -121,7 +121,13 @@ pub(super) const fn event_facts(kind: EventKind) -> &'static [Fact] {
         EventKind::MessageRead => READ,
         EventKind::MessageMentioned => MENTION,
         EventKind::RoomJoined | EventKind::RoomLeft => PRESENCE,
-        EventKind::MemberAdded | EventKind::MemberRemoved => &[Fact("userId", Plain)],
+        EventKind::MemberAdded | EventKind::MemberRemoved => {
+            &[
+                Fact("userId", Plain),
+                Fact("itemId", Plain),
+                Fact("owner", Object(PERSON)),
+            ]
+        }
         EventKind::TypingChanged => TYPING,
         EventKind::PresenceOnline | EventKind::PresenceOffline | EventKind::PresenceChanged => {
             PRESENCE

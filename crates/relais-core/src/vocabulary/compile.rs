@@ -66,6 +66,7 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
     let limits = Limits::read(top.table("limits"));
     let websocket = SocketPath::read(top.table("websocket"), &rooms);
     let items = Items::read(top.table("items").as_ref(), &role_names);
+    check_rooms_items(&top, &rooms, &items);
     let types = Types::read(top.table("types"), &presence.statuses);
     let named = named_shapes(top.table("shapes").as_ref());
     let shapes = Shapes::new(reader, &rooms, items.fields(), named);
@@ -120,6 +121,30 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
         notifications,
         metrics: metrics?,
     })
+}
+
+/// What rooms are about is declared, and such a room has an id.
+fn check_rooms_items(top: &Table<'_>, rooms: &Rooms, items: &Items) {
+    let Some(table) = top.table("rooms") else {
+        return;
+    };
+    for entry in table.named() {
+        let one = Table::of(table.reader, entry);
+        let (Some(one), Some(kind)) = (one, rooms.kind(entry.key)) else {
+            continue;
+        };
+        let Some((item, at)) = one.text("item") else {
+            continue;
+        };
+        if items.get(item).is_none() {
+            let help = suggestion(item, items.names());
+            one.note(at, format!("unknown item \"{item}\"{help}"));
+        }
+        if kind.parameter.is_none() {
+            let text = "there is one room of this kind, so it is about no item; give its name a placeholder";
+            one.note(at, text);
+        }
+    }
 }
 
 /// Whether a name is that of a client event, or method and path of a route.

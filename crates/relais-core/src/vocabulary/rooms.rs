@@ -67,6 +67,8 @@ pub struct RoomKind {
     /// Sorts of room inside the kind, each with the permission that writing takes; the first is the sort of a room that
     /// only a claim names.
     pub sorts: Vec<(Arc<str>, Arc<str>)>,
+    /// The kind of item that such a room is about: the one with the room's id.
+    pub item: Option<Arc<str>>,
 }
 
 /// All room kinds, in the order of the file.
@@ -192,6 +194,7 @@ impl RoomKind {
             );
         }
         let sorts = sorts(table);
+        let item = table.text("item").map(|(item, _)| item.into());
         let (name, at) = table.required_text("name", "name = \"room:{roomId}\"")?;
         let (prefix, parameter, suffix) = match template(name) {
             Ok(parts) => parts,
@@ -208,6 +211,7 @@ impl RoomKind {
             join,
             automatic,
             sorts,
+            item,
         })
     }
 

@@ -23,6 +23,9 @@ pub(super) const UPLOAD: &str = "file.upload";
 /// The operation that takes a file for an item that is there.
 const ATTACH: &str = "item.attach";
 
+/// The relation of whoever owns the item that the rule's room is about.
+pub(super) const ROOM_OWNER: &str = "room-owner";
+
 /// What rules are compiled with.
 pub(super) struct Compiler<'t> {
     pub(super) types: &'t Types,
@@ -42,7 +45,7 @@ pub struct Rule {
     pub fields: Fields,
     /// Roles that may; empty: everybody.
     pub roles: Vec<Arc<str>>,
-    /// Relations to the thing itself that may as well (`owner`, `assignee`, `author`); their capability proves them.
+    /// Relations to the thing itself that may as well (`owner`, `assignee`, `author`, `room-owner`); their capability proves them.
     pub also: Vec<Arc<str>>,
     /// Whether the team's own backend is asked before anything is done.
     pub ask: bool,
@@ -106,6 +109,9 @@ impl Rule {
             table.note(entry.at.start, text);
         }
         let places = compiler.rooms_of(table, operation, room, &fields);
+        if also.iter().any(|relation| **relation == *ROOM_OWNER) {
+            compiler.check_room_owner(table, &places);
+        }
         let to = compiler.targets_of(table, operation, to, &fields);
         let item = compiler.item_of(table, operation, item);
         let sources = compiler.sources_of(table, operation, map.as_ref(), &fields);
@@ -150,7 +156,7 @@ fn operation(table: &Table<'_>, name: &str, at: usize) -> Option<&'static Operat
 }
 
 fn relations(table: &Table<'_>) -> Vec<Arc<str>> {
-    const KNOWN: [&str; 3] = ["owner", "assignee", "author"];
+    const KNOWN: [&str; 4] = ["owner", "assignee", "author", ROOM_OWNER];
     let mut relations = Vec::new();
     for (name, at) in table.texts("also").unwrap_or_default() {
         if KNOWN.contains(&name) {
@@ -176,6 +182,23 @@ impl<'t> Compiler<'t> {
             }
         }
         roles
+    }
+
+    /// Whoever owns the item that a room is about is somebody only where rooms are about items.
+    fn check_room_owner(&self, table: &Table<'t>, places: &[Place]) {
+        let is_about_item = |place: &Place| match place {
+            Place::Room(kind, _) => {
+                let room = self.shapes.rooms.kind(kind);
+                room.is_some_and(|room| room.item.is_some())
+            }
+            _ => false,
+        };
+        if !places.iter().any(is_about_item) {
+            let text = format!(
+                "also = [\"{ROOM_OWNER}\"] needs \"room\", of a kind that is about an item; add item = \"story\" to its [rooms] table"
+            );
+            table.note(table.at.start, text);
+        }
     }
 
     /// The fields that a table such as `payload` declares.

@@ -67,6 +67,15 @@ fn a_story_a_chapter_and_a_follower_become_notifications() {
         [("follower".to_owned(), vec![user_key("1")], words)]
     );
     assert_eq!(notices(&stories, &follow("story")), []);
+    let mut of_a_story = follow("story");
+    let owner = json!({ "id": 5, "name": "Inès" });
+    of_a_story.body.insert("owner".into(), owner);
+    of_a_story.body.insert("itemId".into(), 1.into());
+    let words = json!(["New follower", "Marco", { "userId": "dj", "storyId": 1 }]);
+    assert_eq!(
+        notices(&stories, &of_a_story),
+        [("follower".to_owned(), vec![user_key("5")], words)]
+    );
 }
 
 #[test]

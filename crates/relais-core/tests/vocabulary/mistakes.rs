@@ -356,3 +356,58 @@ fn a_shape_that_does_not_exist_that_nothing_uses_or_that_holds_itself() {
         "demo.toml:17:10: \"...\" spreads a fact that is an object, such as \"fields\""
     );
 }
+
+#[test]
+fn an_item_that_has_no_such_field() {
+    assert_eq!(
+        said(8, "fields = [\"title\"]\nrequired = [\"titel\"]"),
+        "demo.toml:9:13: unknown field \"titel\"; did you mean \"title\"?"
+    );
+    assert_eq!(
+        said(8, "fields = [\"title\"]\naddress = \"link\""),
+        "demo.toml:9:11: unknown field \"link\"; known: title"
+    );
+}
+
+#[test]
+fn a_file_where_none_can_come_or_is_kept() {
+    let route = |keys: &str| {
+        added(&format!(
+            "[http.\"POST /songs\"]\nauth = [\"user\"]\nitem = \"song\"\n{keys}"
+        ))
+    };
+    assert_eq!(
+        route("do = \"file.upload\"\nupload = \"file\""),
+        "demo.toml:20:8: an item \"song\" has no field for the address of an upload; add address = \"url\" to [items.song]"
+    );
+    assert_eq!(
+        route("do = \"item.create\"\nupload = \"file\""),
+        "demo.toml:18:1: \"upload\" is for do = \"file.upload\" and \"item.attach\""
+    );
+    assert_eq!(
+        route("do = \"item.attach\"\nbody.id = \"id\""),
+        "demo.toml:18:1: this takes a file; say in which form field: upload = \"file\""
+    );
+    assert_eq!(
+        added("[client.attach]\ndo = \"item.attach\"\nitem = \"song\"\npayload.id = \"id\""),
+        "demo.toml:18:1: item.attach takes a file, which comes by HTTP alone"
+    );
+}
+
+#[test]
+fn a_room_that_is_about_nothing() {
+    assert_eq!(
+        said(6, "join = [\"open\"]\nitem = \"sogn\""),
+        "demo.toml:7:8: unknown item \"sogn\"; did you mean \"song\"?"
+    );
+    assert_eq!(
+        said(5, "name = \"lobby\"\nitem = \"song\"").lines().next(),
+        Some(
+            "demo.toml:6:8: there is one room of this kind, so it is about no item; give its name a placeholder"
+        )
+    );
+    assert_eq!(
+        added("[client.add]\ndo = \"item.create\"\nitem = \"song\"\nroom = \"lobby\"\nalso = [\"room-owner\"]\npayload.lobbyId = \"id\""),
+        "demo.toml:18:1: also = [\"room-owner\"] needs \"room\", of a kind that is about an item; add item = \"story\" to its [rooms] table"
+    );
+}

@@ -27,6 +27,7 @@ pub fn of(app: &App, limits: &Limits) -> Rules {
             join,
             joins_members,
             sorts: kind.sorts.clone(),
+            item: kind.item.clone(),
         };
         (kind.kind.clone(), policy)
     });

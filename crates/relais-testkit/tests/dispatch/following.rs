@@ -168,3 +168,20 @@ async fn a_session_that_connects_meanwhile_is_looked_at_again() {
     assert_eq!(rooms, [club("alice")]);
     assert!(house.in_hub("b1", &club("alice")));
 }
+
+#[tokio::test]
+async fn the_owner_of_what_a_room_is_about_is_said_of_its_new_members() {
+    let house = House::new();
+    let story = crate::items::create("story", serde_json::json!({ "title": "Dawn" }));
+    let story = crate::items::made(&house, "ines", story).await;
+    house.on_http("bob", follow(&story)).await.unwrap();
+    assert_eq!(notified(&house, "ines").await, 1);
+    house.on_http("ines", follow(&story)).await.unwrap();
+    assert_eq!(notified(&house, "ines").await, 1, "not of oneself");
+    let add = Command::AddMember {
+        room: club(&story),
+        user: user("carol"),
+    };
+    house.by_key(add).await.unwrap();
+    assert_eq!(notified(&house, "ines").await, 2);
+}

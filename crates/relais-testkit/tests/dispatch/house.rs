@@ -116,13 +116,17 @@ impl Audiences for Everything {
     fn audience(&self, event: &Event) -> Option<Audience> {
         (event.kind != EventKind::MemberAdded).then(Audience::default)
     }
-    /// The person whose name a club has hears of its new members; members hear of what is said there.
+    /// Whoever owns the story that a club is about, else the person whose name it has, hears of its new members; members hear of what is said there.
     fn notices(&self, event: &Event) -> Vec<Notice> {
         let Some(room) = event.room.clone().filter(|room| &*room.kind == "club") else {
             return Vec::new();
         };
         let to = match event.kind {
-            EventKind::MemberAdded => AudienceKey::User(UserId::text(room.id)),
+            EventKind::MemberAdded => {
+                let owner = event.body.get("owner").map(|owner| &owner["id"]);
+                let owner = owner.and_then(UserId::from_json);
+                AudienceKey::User(owner.unwrap_or(UserId::text(room.id)))
+            }
             EventKind::MessageSent => AudienceKey::Room(room),
             _ => return Vec::new(),
         };
@@ -188,7 +192,7 @@ impl Store for Hooked {
     }
 }
 
-/// Everything together. Room kinds: `bam` (claim, member), `club` (member, joined at once), `hall` (open), `team` (webhook), `school`
+/// Everything together. Room kinds: `bam` (claim, member), `club` (member, joined at once, about a story), `hall` (open), `team` (webhook), `school`
 /// (claim, member; with sorts: `class`, `announcement`, `direct`). Whoever is called `teacher` is one and may announce.
 pub struct House {
     pub dispatcher: Arc<Dispatcher>,
@@ -257,6 +261,7 @@ fn rules(contacts: Contacts) -> Rules {
             join,
             joins_members,
             sorts: Vec::new(),
+            item: (kind == "club").then(|| "story".into()),
         };
         (kind.into(), policy)
     });
@@ -272,6 +277,7 @@ fn rules(contacts: Contacts) -> Rules {
         sorts: sorts
             .map(|(sort, takes)| (sort.into(), takes.into()))
             .into(),
+        item: None,
     };
     rooms.insert("school".into(), school);
     Rules {

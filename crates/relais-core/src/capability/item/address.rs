@@ -4,7 +4,7 @@
 //! that is created with such an address is the upload's, has its file, and keeps a reference to the file in the place of the address,
 //! which ends; whoever shows the item makes a fresh one of the reference. What a reference or an address is made of is the port's.
 
-use super::{ItemKind, has_role, refuse};
+use super::{ItemKind, may_create, refuse};
 use crate::capability::facts;
 use crate::command::{Actor, ItemRequest};
 use crate::error::{Code, Error};
@@ -17,11 +17,7 @@ pub const REFERENCE: &str = "/files/";
 
 /// The answer to an upload, which nothing shows yet: `{file}`.
 pub fn upload(kind: &ItemKind, request: &ItemRequest, actor: &Actor) -> Result<Facts, Error> {
-    let roles = &request.may.roles;
-    if !roles.is_empty() && !has_role(actor, roles) {
-        let problem = "the role does not allow it";
-        return Err(refuse(request, Code::Forbidden, problem));
-    }
+    may_create(request, actor)?;
     if kind.address.is_none() {
         let problem = "it has no field for its address";
         return Err(refuse(request, Code::InvalidState, problem));

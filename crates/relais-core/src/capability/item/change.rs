@@ -30,8 +30,8 @@ pub fn is_creation(request: &ItemRequest) -> bool {
     }
 }
 
-/// Makes an item in the name of `owner`. `existing` is what was created under the same id, or else under the same temporary id:
-/// made of the same it is the answer, else the id is taken.
+/// Makes an item in the name of `owner`, for somebody who [may](super::may_create). `existing` is what was created under the same id, or
+/// else under the same temporary id: made of the same it is the answer, else the id is taken.
 pub fn create(
     invocation: &Invocation,
     kind: &ItemKind,
@@ -39,11 +39,6 @@ pub fn create(
     owner: Option<Person>,
     existing: Option<&Item>,
 ) -> Result<Outcome, Error> {
-    let may = &request.may.roles;
-    if !may.is_empty() && !super::has_role(&invocation.actor, may) {
-        let problem = "the role does not allow it";
-        return Err(refuse(request, Code::Forbidden, problem));
-    }
     let item = compose(invocation, kind, request, owner)?;
     if let Some(existing) = existing {
         let id = |item: &Item| item.owner.as_ref().map(|owner| owner.id.clone());
@@ -353,6 +348,8 @@ fn attach(kind: &ItemKind, request: &ItemRequest, item: &mut Item) -> Result<(),
             let problem = "there is no file";
             return Err(refuse(request, Code::InvalidPayload, problem));
         }
+        (Some(file), ItemAction::Attach) => file,
+        // The upload of its address, which it mostly has already.
         (Some(file), _) if !item.files.contains(file) => file,
         _ => return Ok(()),
     };

@@ -119,7 +119,7 @@ fn has_role(actor: &Actor, roles: &[Arc<str>]) -> bool {
 pub fn is_role_enough(actor: &Actor, may: &Permission) -> bool {
     match actor {
         Actor::Backend => true,
-        Actor::User(_) => !may.roles.is_empty() && has_role(actor, &may.roles),
+        Actor::User(_) => may.is_granted || (!may.roles.is_empty() && has_role(actor, &may.roles)),
     }
 }
 
@@ -130,7 +130,30 @@ fn is(actor: &Actor, relation: Relation, item: &Item) -> bool {
     match relation {
         Relation::Owner => item.owner.as_ref().is_some_and(|owner| owner.id == *user),
         Relation::Assignee => item.assignee.as_ref() == Some(user),
+        // Not this item says so, but the room's: see [`Permission::is_granted`].
+        Relation::RoomOwner => false,
     }
+}
+
+/// Whether an actor owns an item.
+pub fn is_owner(actor: &Actor, item: &Item) -> bool {
+    is(actor, Relation::Owner, item)
+}
+
+/// Whether an actor may make an item, in a room or in none.
+pub fn may_create(request: &ItemRequest, actor: &Actor) -> Result<(), Error> {
+    let may = &request.may;
+    let is_restricted = !may.roles.is_empty() || may.also.contains(&Relation::RoomOwner);
+    if may.is_granted || !is_restricted || has_role(actor, &may.roles) {
+        return Ok(());
+    }
+    let problem = match may.also.contains(&Relation::RoomOwner) {
+        true => {
+            "the role does not allow it, and what its room is about is somebody else's or not known here"
+        }
+        false => "the role does not allow it",
+    };
+    Err(refuse(request, Code::Forbidden, problem))
 }
 
 /// Whether an actor sees an item: its owner, its assignee, those whom the app file names, the backend.
@@ -147,13 +170,15 @@ pub fn permit(
     item: &Item,
     actor: &Actor,
 ) -> Result<(), Error> {
-    let (may, sees) = (&request.may, is_seen(kind, item, actor));
+    let may = &request.may;
+    let sees = may.is_granted || is_seen(kind, item, actor);
     let is_restricted = !may.roles.is_empty() || !may.also.is_empty();
     let allowed = match actor {
         Actor::Backend => true,
         Actor::User(_) if !is_restricted => sees,
         Actor::User(_) => {
-            has_role(actor, &may.roles)
+            may.is_granted
+                || has_role(actor, &may.roles)
                 || may.also.iter().any(|relation| is(actor, *relation, item))
         }
     };

@@ -12,8 +12,8 @@ use serde_json::json;
 use super::{Effect, Outcome, Standing, facts};
 use crate::command::{Actor, Invocation};
 use crate::error::{Code, Error};
-use crate::event::{Audience, Event, EventKind, Facts, Shown, Transition, What};
-use crate::ids::{AudienceKey, RoomKey, Seq, SessionId, UserId};
+use crate::event::{Audience, Event, EventKind, Facts, Item, Shown, Transition, What};
+use crate::ids::{AudienceKey, ItemId, ItemKey, RoomKey, Seq, SessionId, Shelf, UserId};
 use crate::ports::{Change, Member, Membership, Precondition};
 
 /// Rooms that one session may be in at once, automatic ones included.
@@ -45,6 +45,38 @@ pub struct RoomPolicy {
     /// Sorts of room of this kind, each with the permission that writing takes; the first is that of a room of which nobody has said
     /// what it is. Empty: everybody who is in may write.
     pub sorts: Vec<(Arc<str>, Arc<str>)>,
+    /// The kind of item that such a room is about: the one with the room's id, in no room itself.
+    pub item: Option<Arc<str>>,
+}
+
+impl RoomPolicy {
+    /// The item that a room of this kind is about.
+    pub fn subject(&self, room: &RoomKey) -> Option<ItemKey> {
+        Some(ItemKey {
+            shelf: Shelf {
+                kind: self.item.clone()?,
+                room: None,
+            },
+            id: ItemId::text(room.id.clone()),
+        })
+    }
+}
+
+/// Says of a change of members what the room is about, and whose that is.
+pub fn about(outcome: &mut Outcome, subject: &Item) {
+    for event in &mut outcome.events {
+        let is_of_members = matches!(
+            event.kind,
+            EventKind::MemberAdded | EventKind::MemberRemoved
+        );
+        if is_of_members {
+            let body = &mut event.body;
+            body.insert("itemId".to_owned(), subject.key.id.to_json());
+            if let Some(owner) = &subject.owner {
+                body.insert("owner".to_owned(), facts::person(owner));
+            }
+        }
+    }
 }
 
 /// Whether somebody is a participant, as far as token and store can say.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::super::rule::ROOM_OWNER;
 use super::Reading;
 use crate::command::{ItemAction, ItemListing, ItemRequest, Permission, Relation};
 use crate::error::Error;
@@ -64,11 +65,13 @@ impl Reading<'_, '_> {
         let relation = |name: &Arc<str>| match &**name {
             "owner" => Some(Relation::Owner),
             "assignee" => Some(Relation::Assignee),
+            ROOM_OWNER => Some(Relation::RoomOwner),
             _ => None,
         };
         Permission {
             roles: self.rule.roles.clone(),
             also: self.rule.also.iter().filter_map(relation).collect(),
+            is_granted: false,
         }
     }
 }

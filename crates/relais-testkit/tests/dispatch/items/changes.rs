@@ -206,6 +206,7 @@ async fn the_assignee_may_where_the_event_says_so_and_others_may_not() {
     let may = Permission {
         roles: words(&["dj"]),
         also: vec![Relation::Assignee],
+        ..Permission::default()
     };
     let given = ItemRequest {
         assignee: Some(Some(user("bob"))),
@@ -259,10 +260,53 @@ async fn items_of_a_room_are_for_those_in_it_or_with_the_role() {
     let as_dj = ItemRequest {
         may: Permission {
             roles: words(&["dj"]),
-            also: Vec::new(),
+            ..Permission::default()
         },
         ..in_room("9")
     };
     house.connect("dj", "d1").await;
     on("dj", "d1", as_dj).await.unwrap();
+}
+
+/// A task in the club of a story, for its owner and for DJs.
+fn in_club(story: &str, title: &str) -> ItemRequest {
+    let mut request = create("task", json!({ "title": title }));
+    request.shelf.room = Some(club(story));
+    request.may = Permission {
+        roles: words(&["dj"]),
+        also: vec![Relation::RoomOwner],
+        ..Permission::default()
+    };
+    request
+}
+
+#[tokio::test]
+async fn what_lies_in_a_room_may_be_for_the_owner_of_what_the_room_is_about() {
+    let house = House::new();
+    let story = made(&house, "ines", create("story", json!({ "title": "Dawn" }))).await;
+    told(&house);
+    // Neither has joined the club.
+    let chapter = made(&house, "ines", in_club(&story, "One")).await;
+    for (who, about) in [("max", &*story), ("ines", "unknown")] {
+        let refused = ask(&house, who, in_club(about, "Two")).await;
+        assert_eq!(code(refused), Code::Forbidden, "{who}");
+    }
+    assert_eq!(told(&house), ["item.created"]);
+    made(&house, "dj", in_club("unknown", "Three")).await;
+    house
+        .by_key(command(in_club("other", "Four")))
+        .await
+        .unwrap();
+    let edit = |title: &str| ItemRequest {
+        id: Some(ItemId::text(chapter.as_str())),
+        action: ItemAction::Update,
+        ..in_club(&story, title)
+    };
+    ask(&house, "ines", edit("Five")).await.unwrap();
+    assert_eq!(
+        code(ask(&house, "max", edit("Six")).await),
+        Code::NotAMember
+    );
+    house.on_http("max", follow(&story)).await.unwrap();
+    assert_eq!(code(ask(&house, "max", edit("Six")).await), Code::Forbidden);
 }

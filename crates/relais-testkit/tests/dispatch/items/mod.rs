@@ -122,7 +122,7 @@ pub fn to_status(kind: &str, id: &str, status: &str) -> ItemRequest {
         status: Some(status.into()),
         may: Permission {
             roles: words(&["dj"]),
-            also: Vec::new(),
+            ..Permission::default()
         },
         ..request(ItemAction::Move, kind)
     }

@@ -67,8 +67,8 @@ async fn an_id_that_a_client_chose_is_kept_as_it_came_and_is_its_owner_s() {
         Code::IdempotencyConflict
     );
     let owner_only = Permission {
-        roles: Vec::new(),
         also: vec![Relation::Owner],
+        ..Permission::default()
     };
     let edit = || ItemRequest {
         may: owner_only.clone(),
@@ -153,8 +153,8 @@ async fn a_deleted_item_is_gone_and_its_id_is_free() {
     };
     ask(&house, "ines", chosen()).await.unwrap();
     let owner_only = Permission {
-        roles: Vec::new(),
         also: vec![Relation::Owner],
+        ..Permission::default()
     };
     let delete = || ItemRequest {
         may: owner_only.clone(),
