@@ -155,4 +155,9 @@ test('what is given up is a dead letter, which is listed and sent again', async 
   assert.equal((await letters('?limit=x')).status, 400);
   assert.equal((await house.http('GET', '/guild/v1/dead-letters', { token: 'wrong' })).status, 401);
   assert.equal((await house.http('POST', '/guild/v1/dead-letters')).status, 405);
+  for (const query of ['?limit=0', '?limit=101', '?before=x']) assert.equal((await letters(query)).status, 400, query);
+  assert.equal((await house.http('POST', '/guild/v1/dead-letters/x/resend')).status, 404);
+  const { paths } = (await house.http('GET', '/guild/openapi.json')).body;
+  assert.deepEqual(Object.keys(paths['/v1/dead-letters']), ['get']);
+  assert.deepEqual(paths['/v1/dead-letters/{id}/resend'].post.responses['202'].description, 'Done');
 });

@@ -10,7 +10,6 @@ mod files;
 mod health;
 mod keys;
 mod landing;
-mod letters;
 mod openapi;
 mod problem;
 mod reading;
@@ -150,7 +149,6 @@ async fn by_app(State(web): State<Arc<Web>>, request: Request<Body>) -> Response
         }
         "/openapi.json" => openapi::answer(&app, request.method(), &base()),
         "/docs" => reading::answer(&app, request.method(), &base()),
-        path if letters::is_ours(path) => letters::answer(&web, &app, path, request).await,
         path if v1::is_ours(path) => v1::answer(&web, &app, path, request).await,
         "/metrics" => health::metrics(&web, Some(&app), &request),
         _ => app::route(&web, &app, &rest, request).await,

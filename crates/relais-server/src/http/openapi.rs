@@ -215,6 +215,10 @@ fn schemas() -> Value {
         "Someone": object(someone, json!(["userId", "userName", "status"])),
         "Presence": object(presence, json!(["userId", "online", "status"])),
         "Problem": object(problem, json!(["type", "title", "status", "detail", "code", "retryable"])),
+        "DeadLetter": object(json!({
+            "id": { "type": "string", "format": "uuid" }, "queue": text, "attempts": { "type": "integer", "minimum": 0 },
+            "reason": { "type": ["string", "null"] }, "createdAt": time, "data": { "description": "The body of the request." },
+        }), json!(["id", "queue", "attempts", "reason", "createdAt", "data"])),
         "ExportLine": object(json!({ "type": { "enum": kinds }, "data": { "type": "object" } }), json!(["type", "data"])),
     })
 }

@@ -16,6 +16,7 @@ use relais_core::restriction::{Against, Hold};
 use relais_core::vocabulary::{App, check_event_name, decode};
 use serde_json::Value;
 
+use super::letters;
 use super::routes::{Operation, Route};
 
 /// A request whose route is found and whose body fits the route's schema.
@@ -34,12 +35,27 @@ pub struct Asked<'r> {
     pub now: Timestamp,
 }
 
+/// What a request is to do.
+pub enum Wanted {
+    /// Something for the dispatcher, and who acts.
+    Command(Actor, Box<Command>),
+    /// A page of dead letters.
+    Letters(letters::Wanted),
+    /// One of them again; `None`: what the path names can be none.
+    Resend(Option<Id>),
+}
+
 impl Asked<'_> {
-    /// Who acts, and what is asked.
-    pub fn command(&self, asker: Actor) -> Result<(Actor, Command), Error> {
+    /// What is asked.
+    pub fn wanted(&self, asker: Actor) -> Result<Wanted, Error> {
         let command = match self.route.operation {
             Operation::Publish => Command::Relay(self.relay()?),
             Operation::SendMessage => return self.send(),
+            Operation::DeadLetters => return self.letters().map(Wanted::Letters),
+            Operation::Resend => {
+                let id = self.parameter("id").and_then(|id| id.parse().ok());
+                return Ok(Wanted::Resend(id.map(Id)));
+            }
             Operation::Messages => self.history()?,
             Operation::Members => Command::ListMembers { room: self.room()? },
             Operation::AddMember => Command::AddMember {
@@ -83,13 +99,25 @@ impl Asked<'_> {
                 endpoint: self.text("endpoint").unwrap_or_default().into(),
             }),
         };
-        Ok((asker, command))
+        Ok(Wanted::Command(asker, Box::new(command)))
     }
 
     /// A key of a browser's subscription. Some write padding, which says nothing.
     fn key(&self, name: &str) -> Arc<str> {
         let text = self.body["keys"][name].as_str().unwrap_or_default();
         text.trim_end_matches('=').into()
+    }
+
+    fn letters(&self) -> Result<letters::Wanted, Error> {
+        let before = self.asked("before").map(|id| {
+            let id = id.parse().map(Id);
+            id.map_err(|_| self.refuse("\"before\" is not an id"))
+        });
+        Ok(letters::Wanted {
+            queue: self.asked("queue"),
+            before: before.transpose()?,
+            limit: self.limit()?,
+        })
     }
 
     fn relay(&self) -> Result<NewRelay, Error> {
@@ -120,7 +148,7 @@ impl Asked<'_> {
         })
     }
 
-    fn send(&self) -> Result<(Actor, Command), Error> {
+    fn send(&self) -> Result<Wanted, Error> {
         let conversation = self.conversation()?;
         let sender = &self.body["sender"];
         let id =
@@ -152,7 +180,7 @@ impl Asked<'_> {
             conversation,
         };
         let actor = Actor::User(Arc::new(identity));
-        Ok((actor, Command::SendMessage(new)))
+        Ok(Wanted::Command(actor, Box::new(Command::SendMessage(new))))
     }
 
     fn history(&self) -> Result<Command, Error> {

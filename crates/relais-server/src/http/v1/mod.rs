@@ -4,6 +4,7 @@
 //! the names that clients know. An export is written line by line as it is read.
 
 mod command;
+mod letters;
 mod pushes;
 pub mod routes;
 
@@ -28,7 +29,7 @@ use super::{Problem, Web, not_found, peer};
 use crate::clock::Clock;
 use crate::files::SharedFiles;
 use crate::glue::apps::Served;
-use command::Asked;
+use command::{Asked, Wanted};
 use routes::{Found, Operation, ROUTES, Route};
 
 /// Whether a path is one of this API's.
@@ -81,7 +82,17 @@ async fn do_it(
     {
         return Ok((StatusCode::OK, json_headers(), answer.to_string()).into_response());
     }
-    let (actor, command) = asked.command(actor)?;
+    let (actor, command) = match asked.wanted(actor)? {
+        Wanted::Command(actor, command) => (actor, *command),
+        Wanted::Letters(wanted) => {
+            let page = letters::list(web, &tenant, wanted).await?;
+            return Ok((StatusCode::OK, json_headers(), page.to_string()).into_response());
+        }
+        Wanted::Resend(id) => {
+            let letter = letters::resend(web, &tenant, id).await?;
+            return Ok((StatusCode::ACCEPTED, json_headers(), letter.to_string()).into_response());
+        }
+    };
     let door = Door {
         served: served.clone(),
         clock: web.clock,

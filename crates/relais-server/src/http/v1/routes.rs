@@ -49,6 +49,10 @@ pub enum Operation {
     Subscribe,
     /// Takes none there any more.
     Unsubscribe,
+    /// What could not be told to the backend.
+    DeadLetters,
+    /// Tells one of it again.
+    Resend,
 }
 
 /// A route.
@@ -77,6 +81,7 @@ const fn route(
 ) -> Route {
     let status = match operation {
         Operation::SendMessage | Operation::Notify | Operation::Subscribe => 201,
+        Operation::Resend => 202,
         Operation::Disconnect
         | Operation::Unmute
         | Operation::Unrevoke
@@ -121,6 +126,8 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/push/key", Operation::PushKey, "getPushKey", "The key with which a browser subscribes to pushes"),
     route("POST", "/v1/push/subscriptions", Operation::Subscribe, "subscribe", "Take pushes in a browser, whose subscription this is as it came"),
     route("DELETE", "/v1/push/subscriptions", Operation::Unsubscribe, "unsubscribe", "Take no pushes there any more"),
+    route("GET", "/v1/dead-letters", Operation::DeadLetters, "listDeadLetters", "What could not be told to your backend and was given up, newest first"),
+    route("POST", "/v1/dead-letters/{id}/resend", Operation::Resend, "resendDeadLetter", "Tell one of them again, at once"),
 ];
 
 /// What a method and path lead to.
@@ -199,6 +206,19 @@ impl Route {
                     "after",
                     json!({ "type": "string" }),
                     "Only users after this id, in the order of ids",
+                ),
+                ("limit", limit, "How many at most"),
+            ],
+            Operation::DeadLetters => vec![
+                (
+                    "queue",
+                    json!({ "type": "string", "default": "webhook" }),
+                    "Only this queue",
+                ),
+                (
+                    "before",
+                    json!({ "type": "string", "format": "uuid" }),
+                    "Only letters before this id, in the order of ids",
                 ),
                 ("limit", limit, "How many at most"),
             ],
@@ -331,6 +351,10 @@ impl Route {
                 let one = object(json!({ "endpoint": text, "createdAt": reference("Time") }));
                 object(json!({ "subscription": one }))
             }
+            Operation::DeadLetters => {
+                object(json!({ "deadLetters": list(reference("DeadLetter")), "hasMore": boolean }))
+            }
+            Operation::Resend => reference("DeadLetter"),
             Operation::Disconnect
             | Operation::Unmute
             | Operation::Unrevoke
