@@ -83,8 +83,7 @@ test('an inbox is paged from the newest to the oldest', async (t) => {
     if (!page.hasMore) break;
   }
   assert.deepEqual(pages, sent);
-  const gone = await reader.page({ before: '0197b5e0-0000-7000-8000-000000000001' });
-  assert.deepEqual([gone.notifications, gone.hasMore], [[], false]);
+  await reader.refused('NOT_FOUND', 'get:notifications', { before: '0197b5e0-0000-7000-8000-000000000001' });
 });
 
 test('a page has 50 unless its limit says otherwise', async (t) => {
@@ -125,7 +124,7 @@ test('an inbox is one’s own: others neither see nor read it', async (t) => {
   const { id } = await stage.notify(tom.id);
   assert.equal((await zoe.page()).notifications.length, 0);
   await zoe.refused('NOT_FOUND', 'notification:read', { id });
-  assert.deepEqual((await zoe.page({ before: id })).notifications, []);
+  await zoe.refused('NOT_FOUND', 'get:notifications', { before: id });
   assert.deepEqual(await zoe.ok('notification:read', { all: true }), { success: true, unread: 0 });
   assert.equal((await tom.page()).unread, 1);
 });

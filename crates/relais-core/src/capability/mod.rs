@@ -43,6 +43,13 @@ pub struct Outcome {
     pub reply: Facts,
 }
 
+/// The page before something that is not there, or not for this reader: one rule for all lists of things that have ids of their own. An
+/// empty page would look like the end of the list.
+pub fn nothing_before(what: &str) -> Error {
+    let text = format!("unable to list {what}; the one to list before is not there");
+    Error::new(Code::NotFound, text)
+}
+
 /// Something that is done to a session once the outcome is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {

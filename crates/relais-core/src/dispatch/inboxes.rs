@@ -4,6 +4,7 @@
 use super::Dispatcher;
 use super::settle::{Refused, store_error, too_many_conflicts};
 use super::tenant::Tenant;
+use crate::capability::nothing_before;
 use crate::capability::notify::{self, Found};
 use crate::command::{InboxCommand, Invocation, NewNotification, WhichRead};
 use crate::error::Error;
@@ -20,6 +21,11 @@ impl Dispatcher {
             InboxCommand::Send(new) => self.notify(tenant, invocation, new).await,
             InboxCommand::List { before, limit } => {
                 let query = notify::page_query(invocation, before, limit)?;
+                if let Some(id) = before {
+                    let found = tenant.store.notification(&query.user, id).await;
+                    let found = found.map_err(store_error)?;
+                    found.ok_or_else(|| nothing_before("notifications"))?;
+                }
                 let page = tenant.store.inbox(&query).await.map_err(store_error)?;
                 Ok(notify::page(&page))
             }

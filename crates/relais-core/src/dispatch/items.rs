@@ -9,7 +9,7 @@ use super::settle::{Refused, store_error, too_many_conflicts};
 use super::tenant::{Tenant, held};
 use super::{DECISIONS_MAX, Dispatcher};
 use crate::capability::item::{self, Claim, ItemKind};
-use crate::capability::{Outcome, Standing, personal};
+use crate::capability::{Outcome, Standing, nothing_before, personal};
 use crate::command::{
     Actor, Invocation, ItemAction, ItemListing, ItemRequest, Permission, Relation,
 };
@@ -238,9 +238,7 @@ impl Dispatcher {
             };
             let found = tenant.store.item(&key).await.map_err(store_error)?;
             if !found.is_some_and(|item| item::is_seen(kind, &item, &invocation.actor)) {
-                let kind = &query.shelf.kind;
-                let text = format!("unable to list {kind}; the one to list before is not there");
-                return Err(Error::new(Code::NotFound, text));
+                return Err(nothing_before(&query.shelf.kind));
             }
         }
         let page = tenant.store.items(&query).await.map_err(store_error)?;

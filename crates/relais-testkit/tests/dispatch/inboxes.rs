@@ -198,3 +198,22 @@ async fn a_ping_is_answered_with_the_time() {
     let answer = house.on_http("alice", Command::Ping).await.unwrap();
     assert_eq!(answer["at"], house.now().wall.to_string());
 }
+
+#[tokio::test]
+async fn a_page_before_what_is_not_in_one_s_own_inbox_is_not_found() {
+    let house = House::new();
+    let before = |id: &Value| {
+        Command::Inbox(InboxCommand::List {
+            before: Some(Id(id.as_str().unwrap().parse().unwrap())),
+            limit: 50,
+        })
+    };
+    let one = house.by_key(notify("bob", "One")).await.unwrap();
+    let id = &one["notification"]["id"];
+    let page = house.on_http("bob", before(id)).await.unwrap();
+    assert_eq!(page["notifications"], json!([]));
+    assert_eq!(
+        code(house.on_http("alice", before(id)).await),
+        Code::NotFound
+    );
+}
