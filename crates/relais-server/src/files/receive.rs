@@ -208,7 +208,9 @@ fn invalid(why: &str) -> Error {
 fn tidy_name(name: &str, extension: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let is_plain = |letter: &char| {
-        !letter.is_control() && !matches!(letter, '"' | '<' | '>' | '|' | '*' | '?' | ':')
+        !letter.is_control()
+            && !is_unseen(*letter)
+            && !matches!(letter, '"' | '<' | '>' | '|' | '*' | '?' | ':')
     };
     let mut tidy: String = last.chars().filter(is_plain).collect();
     while tidy.len() > NAME_BYTES_MAX {
@@ -226,9 +228,61 @@ fn tidy_name(name: &str, extension: &str) -> String {
     }
 }
 
+/// Letters that are not seen and change what is: direction of writing, joiners, invisible marks, line ends, tags (Unicode's categories Cf, Zl
+/// and Zp, and the selectors and fillers that show nothing either).
+fn is_unseen(letter: char) -> bool {
+    matches!(
+        u32::from(letter),
+        0x00AD
+            | 0x034F
+            | 0x0600..=0x0605
+            | 0x061C
+            | 0x06DD
+            | 0x070F
+            | 0x0890..=0x0891
+            | 0x08E2
+            | 0x115F..=0x1160
+            | 0x17B4..=0x17B5
+            | 0x180B..=0x180F
+            | 0x200B..=0x200F
+            | 0x2028..=0x202E
+            | 0x2060..=0x206F
+            | 0x3164
+            | 0xFE00..=0xFE0F
+            | 0xFEFF
+            | 0xFFA0
+            | 0xFFF0..=0xFFFB
+            | 0x110BD
+            | 0x110CD
+            | 0x13430..=0x1343F
+            | 0x1BCA0..=0x1BCA3
+            | 0x1D173..=0x1D17A
+            | 0xE0000..=0xE0FFF
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::tidy_name;
+
+    #[test]
+    fn nothing_unseen_in_a_name_makes_it_look_like_another_one() {
+        for (name, tidy) in [
+            // Shown as "photo_exe.png" where the direction is turned.
+            ("photo_\u{202E}gnp.exe", "photo_gnp.exe.png"),
+            ("\u{2066}cat\u{2069}.png", "cat.png"),
+            ("ca\u{200B}t\u{FEFF}.p\u{AD}ng", "cat.png"),
+            ("a\u{2028}b\u{2029}c\u{61C}.png", "abc.png"),
+            ("tag\u{E0041}\u{E007F}.png", "tag.png"),
+            ("\u{200F}\u{200E}", "image.png"),
+            ("..\u{200E}/\u{202A}passwd", "passwd.png"),
+            ("\u{200B}.htaccess", "htaccess.png"),
+            ("שלום.png", "שלום.png"),
+            ("写真.png", "写真.png"),
+        ] {
+            assert_eq!(tidy_name(name, "png"), tidy, "{name:?}");
+        }
+    }
 
     #[test]
     fn a_name_keeps_what_is_harmless_and_ends_as_what_it_is() {
