@@ -209,6 +209,17 @@ test('a mute, a revocation and a disconnection do what they say, and are taken b
   }
 });
 
+test('a mute holds for a user whose id is a number, and for the same digits as text', async (t) => {
+  const world = new World(t);
+  const id = Math.floor(Math.random() * 2 ** 40);
+  const forms = await Promise.all([id, String(id)].map((sub) => world.enter(world.person('Alice', { sub }))));
+  await ok(200, 'PUT', `/users/${id}/mute`, { seconds: 600 });
+  for (const alice of forms) await alice.refused('FORBIDDEN', 'send-message', { bamId: world.bam, content: 'x' });
+  assertProblem(await v1('POST', `/rooms/${room(world)}/messages`, { sender: { id }, body: 'x' }), 403, 'FORBIDDEN');
+  await ok(204, 'DELETE', `/users/${id}/mute`);
+  for (const alice of forms) await alice.say(world.bam, 'back again');
+});
+
 test('an export has what is stored about one user, and an erasure leaves nothing of it in pages', async (t) => {
   const world = new World(t);
   const [alice, bob] = await world.room('Alice', 'Bob');

@@ -365,7 +365,7 @@ impl Write<'_> {
             Change::Impose(restriction) => self.impose(restriction),
             Change::Lift { against, hold } => self.run(
                 "DELETE FROM restrictions WHERE tenant = ?1 AND subject = ?2 AND hold = ?3",
-                (self.tenant, json(against)?, json(hold)?),
+                (self.tenant, subject(against)?, json(hold)?),
             ),
             Change::Outside(change) => outside::write(self.connection, self.tenant, change),
             Change::LeaveSession { session, room } => self.leave(&session.0, room),
@@ -456,7 +456,7 @@ impl Write<'_> {
     }
 
     fn impose(&self, restriction: &Restriction) -> Sqlite<()> {
-        let (subject, hold) = (json(&restriction.against)?, json(&restriction.hold)?);
+        let (subject, hold) = (subject(&restriction.against)?, json(&restriction.hold)?);
         self.run(
             "INSERT INTO restrictions (tenant, subject, hold, data) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (tenant, subject, hold) DO UPDATE SET data = excluded.data",
@@ -489,6 +489,14 @@ impl Write<'_> {
             .execute(params)
             .map(|_| ())
     }
+}
+
+/// Whom a restriction is held against, as the key of its row: an id as text, in which form it ever came.
+fn subject(against: &Against) -> Sqlite<String> {
+    json(&match against {
+        Against::User(user) => Against::User(UserId::text(user.as_str())),
+        Against::Token(id) => Against::Token(id.clone()),
+    })
 }
 
 fn json(value: &impl Serialize) -> Sqlite<String> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use relais_core::command::{Actor, Command, Identity, Origin, SeqRange};
 use relais_core::error::Code;
-use relais_core::ids::Timestamp;
+use relais_core::ids::{Timestamp, UserId};
 use relais_core::restriction::{Against, Hold};
 
 use crate::house::*;
@@ -151,4 +151,31 @@ async fn only_the_backend_holds_anybody_back_and_not_in_the_past() {
     let over = Some(house.now().wall);
     let refused = house.by_key(impose(ann(), Hold::Muted, over)).await;
     assert_eq!(refused.unwrap_err().code, Code::InvalidPayload);
+}
+
+#[tokio::test]
+async fn who_is_held_back_is_so_in_either_form_of_the_id() {
+    let named = |id: serde_json::Value| {
+        let mut identity = issued(0, None);
+        identity.person.id = UserId::from_json(&id).unwrap();
+        identity
+    };
+    let forms = [serde_json::json!(7), serde_json::json!("7")];
+    for against in forms.clone() {
+        let house = House::new();
+        let whose = Against::User(UserId::from_json(&against).unwrap());
+        for hold in [Hold::Muted, Hold::Revoked] {
+            let held = impose(whose.clone(), hold, None);
+            house.by_key(held).await.unwrap();
+            for id in &forms {
+                let say = Command::SendMessage(message("1", "hello"));
+                let refused = with_token(&house, named(id.clone()), say).await;
+                let expected = match hold {
+                    Hold::Muted => Code::Forbidden,
+                    Hold::Revoked => Code::TokenInvalid,
+                };
+                assert_eq!(code(refused), expected, "{against} against {id}");
+            }
+        }
+    }
 }

@@ -1,14 +1,15 @@
 //! Durability: what was acknowledged is there after the store is opened again. Stores that keep nothing pass by.
 
 use relais_core::event::EventKind;
-use relais_core::ids::{Position, Seq, Timestamp};
+use relais_core::ids::{Position, Seq, Timestamp, UserId};
 use relais_core::ports::{Change, Committed, Membership};
 
 use relais_core::restriction::{Against, Hold, Restriction};
 
 use super::{Bench, Limits, StoreHarness, positions, seqs};
 use crate::build::{
-    append, change, chat, message, presence, record, room, send, send_keyed, session, user,
+    append, change, chat, message, numbered_user, presence, record, room, send, send_keyed,
+    session, user,
 };
 
 /// Who is held back stays held back: the latest of each kind, and nobody whose restriction was lifted.
@@ -46,6 +47,36 @@ pub async fn restrictions_are_there_after_opening_again(harness: &dyn StoreHarne
         return;
     };
     assert_eq!(bench.tenant.restrictions().await, Ok(vec![held]));
+}
+
+/// A number and its digits are one user, whichever of them somebody is held back or let go by.
+pub async fn a_restriction_is_one_of_a_user_in_either_form_of_the_id(harness: &dyn StoreHarness) {
+    let bench = Bench::new(harness).await;
+    let (number, text) = (numbered_user(7), user("7"));
+    let mute = |who: &UserId, until: i64| {
+        Change::Impose(Restriction {
+            against: Against::User(who.clone()),
+            hold: Hold::Muted,
+            at: Timestamp(5),
+            until: Some(Timestamp(until)),
+        })
+    };
+    let lift = |who: &UserId| Change::Lift {
+        against: Against::User(who.clone()),
+        hold: Hold::Muted,
+    };
+    bench
+        .apply(change(5, [mute(&number, 8), mute(&text, 9)]))
+        .await;
+    let held = bench.tenant.restrictions().await.expect("an answer");
+    let held: Vec<_> = held.iter().map(|one| one.until).collect();
+    assert_eq!(held, [Some(Timestamp(9))]);
+    bench.apply(change(6, [lift(&number)])).await;
+    assert_eq!(bench.tenant.restrictions().await, Ok(Vec::new()));
+    bench
+        .apply(change(7, [mute(&number, 8), lift(&text)]))
+        .await;
+    assert_eq!(bench.tenant.restrictions().await, Ok(Vec::new()));
 }
 
 /// Numbers go on where they were, keys still hold, state is what it was.

@@ -275,6 +275,7 @@ macro_rules! store_contract {
             items: items_are_there_after_opening_again,
             durable: everything_is_there_after_opening_again,
             durable: restrictions_are_there_after_opening_again,
+            durable: a_restriction_is_one_of_a_user_in_either_form_of_the_id,
             durable: the_epoch_of_a_tenant_stays_the_same,
             durable: what_was_trimmed_is_remembered,
         }
