@@ -5,6 +5,7 @@ import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
+import zlib from 'node:zlib';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -48,19 +49,90 @@ test('out of the box a task becomes real pictures, with progress on the way', as
   assert.equal(new Set(pictures.map((picture) => picture.toString('latin1'))).size, 3);
 });
 
-test('the same words, seed and size are the same picture, and a seed that was chosen for somebody is told', async (t) => {
-  const scene = new Scene(t, server);
+/** The pixels of a PNG without interlacing: its size, and how many colours it has. */
+function colours(bytes) {
+  assert.deepEqual(bytes.subarray(0, 8), Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]));
+  const [width, height, depth, kind] = [bytes.readUInt32BE(16), bytes.readUInt32BE(20), bytes[24], bytes[25]];
+  assert.equal(depth, 8);
+  const parts = [];
+  for (let at = 8; at < bytes.length; at += bytes.readUInt32BE(at) + 12) {
+    if (bytes.toString('latin1', at + 4, at + 8) === 'IDAT') parts.push(bytes.subarray(at + 8, at + 8 + bytes.readUInt32BE(at)));
+  }
+  const raw = zlib.inflateSync(Buffer.concat(parts));
+  const each = { 2: 3, 6: 4 }[kind];
+  const row = width * each;
+  assert.equal(raw.length, height * (row + 1), 'every row is there');
+  const [before, line, seen] = [Buffer.alloc(row), Buffer.alloc(row), new Set()];
+  for (let y = 0; y < height; y += 1) {
+    const filter = raw[y * (row + 1)];
+    for (let x = 0; x < row; x += 1) {
+      const [left, up, corner] = [x < each ? 0 : line[x - each], before[x], x < each ? 0 : before[x - each]];
+      const near = [left, up, corner].map((one) => Math.abs(left + up - corner - one));
+      const paeth = near[0] <= near[1] && near[0] <= near[2] ? left : near[1] <= near[2] ? up : corner;
+      line[x] = raw[y * (row + 1) + 1 + x] + [0, left, up, (left + up) >> 1, paeth][filter];
+    }
+    for (let x = 0; x < row; x += each) seen.add(line.readUIntBE(x, 3));
+    line.copy(before);
+  }
+  return { width, height, count: seen.size };
+}
+
+/** A task of one picture as it became: what is told of it, its bytes, and the updates on the way. */
+async function painted(scene, wish) {
   const alice = { sub: unique('alice') };
-  const picture = async (wish) => {
-    const task = await scene.task(alice, { prompt: 'city at night', ...wish });
-    const done = await scene.reached(alice, task, 'SUCCESS');
-    const bytes = Buffer.from(await (await fetch(done.files[0].s3Url)).arrayBuffer());
-    return { seed: done.seed, bytes };
-  };
-  const chosen = await picture({});
-  assert.ok(Number.isSafeInteger(chosen.seed));
-  assert.deepEqual((await picture({ seed: chosen.seed })).bytes, chosen.bytes);
-  assert.notDeepEqual((await picture({ seed: chosen.seed + 1 })).bytes, chosen.bytes);
+  const page = await scene.live(alice);
+  const task = await scene.task(alice, { prompt: 'city at night', width: 192, height: 128, ...wish });
+  await page.next('task.files.uploaded', (data) => data.taskId === task.taskId, 60000);
+  const done = (await scene.get(alice, task)).json;
+  assert.deepEqual([done.status, done.files.length], ['SUCCESS', 1]);
+  const bytes = Buffer.from(await (await fetch(done.files[0].s3Url)).arrayBuffer());
+  return { done, bytes, updates: page.all('task.updated').map((frame) => frame.data) };
+}
+
+test('the same words, seed and size are the same picture byte for byte, for anybody and on any server', async (t) => {
+  const scene = new Scene(t, server);
+  const wish = { prompt: 'city at night', seed: 42 };
+  const first = await painted(scene, wish);
+  assert.equal(first.done.seed, 42);
+  assert.deepEqual((await painted(scene, wish)).bytes, first.bytes);
+  const own = await relais(process.env.RELAIS_BIN, { RELAIS_APP: 'studio' });
+  t.after(() => own.remove());
+  assert.deepEqual((await painted(new Scene(t, own), wish)).bytes, first.bytes);
+});
+
+test('another seed, other words and another size are each another picture', async (t) => {
+  const scene = new Scene(t, server);
+  const wishes = [{ seed: 42 }, { seed: 43 }, { seed: 42, prompt: 'a lake at dawn' }, { seed: 42, negativePrompt: 'moon' }, { seed: 42, width: 128, height: 192 }];
+  const pictures = [];
+  for (const wish of wishes) pictures.push((await painted(scene, wish)).bytes);
+  const [one, ...others] = pictures;
+  for (const [index, other] of others.entries()) if (index !== 2) assert.notDeepEqual(other, one, JSON.stringify(wishes[index + 1]));
+  for (const [index, bytes] of pictures.entries()) {
+    const { width, height, count } = colours(bytes);
+    assert.deepEqual([width, height], [wishes[index].width ?? 192, wishes[index].height ?? 128]);
+    assert.ok(count > 100, `a picture has colours, this one ${count}`);
+  }
+});
+
+test('progress only grows, begins before the picture is there, and ends with 100', async (t) => {
+  const { done, updates } = await painted(new Scene(t, server), { prompt: 'a harbour at noon', width: 512, height: 384 });
+  const steps = updates.map(({ status }) => ORDER.indexOf(status));
+  assert.deepEqual(steps, steps.toSorted((a, b) => a - b));
+  assert.deepEqual([steps[0], steps.at(-1)], [0, 3]);
+  const progress = updates.filter((data) => 'progress' in data).map((data) => data.progress);
+  assert.deepEqual(progress, progress.toSorted((a, b) => a - b));
+  assert.ok(progress.every((share) => share >= 0 && share <= 100));
+  assert.equal(progress.at(-1), 100);
+  assert.equal(updates.filter(({ status }) => status === 'SUCCESS').length, 1);
+  assert.equal(done.progress, 100);
+});
+
+test('a seed that was chosen for somebody is told, and gives the picture again', async (t) => {
+  const scene = new Scene(t, server);
+  const chosen = await painted(scene, {});
+  assert.ok(Number.isSafeInteger(chosen.done.seed));
+  assert.deepEqual((await painted(scene, { seed: chosen.done.seed })).bytes, chosen.bytes);
+  assert.notDeepEqual((await painted(scene, { seed: chosen.done.seed + 1 })).bytes, chosen.bytes);
 });
 
 test('a task that is deleted while it is painted is not painted on, and leaves nothing', async (t) => {

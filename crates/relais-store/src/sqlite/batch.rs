@@ -13,7 +13,7 @@ use relais_core::ports::{
     Change, CommitError, Committed, Idempotency, Membership, Recipients, StoreError,
     StoredPresence, TemporaryId, Transaction,
 };
-use relais_core::restriction::Restriction;
+use relais_core::restriction::{Against, Restriction};
 use rusqlite::{Connection, Params};
 use serde::Serialize;
 
