@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::catalogue::Fact;
+use super::facts::Fact;
 use super::mistake::suggestion;
 use super::reader::{Entry, texts};
 use super::rooms::template;
@@ -115,7 +115,7 @@ impl Choice {
         facts: &[Fact],
         of: &str,
     ) -> Result<(), String> {
-        let fact = |path: &str| shapes.path(path, facts, of).map(|(path, _)| path);
+        let fact = |path: &str| shapes.path(path, facts, of).map(|told| told.path);
         let who = match word {
             "room" => Who::Room,
             "others" => {

@@ -1,169 +1,13 @@
-//! What the core can be asked and what it tells, under its own names: the words that an app file maps to and from.
+//! What the core can be asked, under its own names: the fields that each operation takes, and the facts of its reply.
 //!
-//! Three tables: the facts of each kind of event, the fields that each operation takes, and the facts of each
-//! operation's reply. A file that names anything else is told so at start. Nothing here runs on the hot path.
+//! With the [facts](super::facts) of events these are the words that an app file maps to and from. A file that names anything else is
+//! told so at start. Nothing here runs on the hot path.
 
-use crate::event::EventKind;
-
-/// What a fact or a field holds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Type {
-    /// Text, number, boolean, list of those: written as it is.
-    Plain,
-    /// Anything that a client or backend chose; every path below it is allowed.
-    Open,
-    /// An object with these facts.
-    Object(&'static [Fact]),
-    /// A list of objects with these facts.
-    List(&'static [Fact]),
-}
-
-/// A named fact.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Fact(pub(super) &'static str, pub(super) Type);
-
-use Type::{List, Object, Open, Plain};
-
-const PERSON: &[Fact] = &[Fact("id", Plain), Fact("name", Plain), Fact("role", Plain)];
-
-/// Facts of every event, whatever its kind: they come from the record itself, not from its body.
-pub(super) const ENVELOPE: &[Fact] = &[
-    Fact("actor", Object(PERSON)),
-    Fact("target", Plain),
-    Fact("position", Plain),
-    Fact("at", Plain),
-    Fact("tenant", Plain),
-    Fact("room", Open), // checked against the room kinds of the file
-];
-
-const MESSAGE: &[Fact] = &[
-    Fact("id", Plain),
-    Fact("seq", Plain),
-    Fact("sender", Object(PERSON)),
-    Fact("recipient", Plain),
-    Fact("kind", Plain),
-    Fact("body", Plain),
-    Fact("channel", Plain),
-    Fact("key", Plain),
-    Fact("replyTo", Plain),
-    Fact("mentions", Plain),
-    Fact("createdAt", Plain),
-    Fact("editedAt", Plain),
-    Fact("deletedAt", Plain),
-];
-const PRESENCE: &[Fact] = &[
-    Fact("userId", Plain),
-    Fact("userName", Plain),
-    Fact("role", Plain),
-    Fact("online", Plain),
-    Fact("status", Plain),
-    Fact("customStatus", Plain),
-    Fact("lastSeen", Plain),
-];
-const READ: &[Fact] = &[
-    Fact("userId", Plain),
-    Fact("userName", Plain),
-    Fact("seq", Plain),
-    Fact("recipient", Plain),
-];
-const TYPING: &[Fact] = &[
-    Fact("userId", Plain),
-    Fact("userName", Plain),
-    Fact("isTyping", Plain),
-    Fact("recipient", Plain),
-    Fact("roomId", Plain),
-];
-const MENTION: &[Fact] = &[Fact("messageId", Plain), Fact("excerpt", Plain)];
-const RELAY: &[Fact] = &[Fact("event", Plain), Fact("data", Open)];
-const NOTIFICATION: &[Fact] = &[
-    Fact("id", Plain),
-    Fact("title", Plain),
-    Fact("message", Plain),
-    Fact("type", Plain),
-    Fact("data", Open),
-    Fact("read", Plain),
-    Fact("createdAt", Plain),
-];
-const FILE: &[Fact] = &[
-    Fact("id", Plain),
-    Fact("filename", Plain),
-    Fact("url", Plain),
-    Fact("thumbnailUrl", Plain),
-    Fact("contentType", Plain),
-    Fact("bytes", Plain),
-];
-const ITEM: &[Fact] = &[
-    Fact("id", Plain),
-    Fact("kind", Plain),
-    Fact("status", Plain),
-    Fact("fields", Open), // checked against the items' fields
-    Fact("owner", Object(PERSON)),
-    Fact("assignee", Plain),
-    Fact("reason", Plain),
-    Fact("files", List(FILE)),
-    Fact("key", Plain),
-    Fact("createdAt", Plain),
-    Fact("updatedAt", Plain),
-];
-const ROOM: &[Fact] = &[
-    Fact("id", Plain),
-    Fact("name", Plain),
-    Fact("kind", Plain),
-    Fact("unread", Plain),
-    Fact("lastSeq", Plain),
-];
-const MEMBER: &[Fact] = &[Fact("userId", Plain), Fact("addedAt", Plain)];
-
-/// The facts of an event's body.
-pub(super) const fn event_facts(kind: EventKind) -> &'static [Fact] {
-    match kind {
-        EventKind::MessageSent | EventKind::MessageEdited | EventKind::MessageDeleted => MESSAGE,
-        EventKind::MessageRead => READ,
-        EventKind::MessageMentioned => MENTION,
-        EventKind::RoomJoined | EventKind::RoomLeft => PRESENCE,
-        EventKind::MemberAdded | EventKind::MemberRemoved => {
-            &[
-                Fact("userId", Plain),
-                Fact("itemId", Plain),
-                Fact("owner", Object(PERSON)),
-            ]
-        }
-        EventKind::TypingChanged => TYPING,
-        EventKind::PresenceOnline | EventKind::PresenceOffline | EventKind::PresenceChanged => {
-            PRESENCE
-        }
-        EventKind::RelaySent => RELAY,
-        EventKind::NotifySent => NOTIFICATION,
-        EventKind::NotifyRead => &[Fact("id", Plain), Fact("all", Plain)],
-        EventKind::ItemCreated
-        | EventKind::ItemUpdated
-        | EventKind::ItemMoved
-        | EventKind::ItemAssigned
-        | EventKind::ItemFileAttached => ITEM,
-    }
-}
-
-/// Facts of what opens a session: `connected`, and what follows it.
-pub(super) const SESSION: &[Fact] = &[
-    Fact("user", Object(PERSON)),
-    Fact("permissions", Plain),
-    Fact("tenant", Plain),
-    Fact("sessionId", Plain),
-    Fact("resumed", Plain),
-    Fact("rooms", Plain),
-    Fact("online", List(PRESENCE)),
-];
-
-/// Counters for `GET /metrics` and statistics routes. "Now" is this node's view, "total" since its start.
-pub(super) const COUNTERS: &[Fact] = &[
-    Fact("activeConnections", Plain),
-    Fact("totalConnections", Plain),
-    Fact("connectedUsers", Plain),
-    Fact("rooms", Plain),
-    Fact("activeTenants", Plain),
-    Fact("messagesPerMinute", Plain),
-    Fact("uptimeSeconds", Plain),
-];
+use super::facts::Holds::{Boolean, Id, Integer, Time, Uuid};
+use super::facts::Type::{List, Object};
+use super::facts::{
+    COUNTERS, FILE, Fact, ITEM, MEMBER, MESSAGE, NOTIFICATION, PRESENCE, ROOM, SOMEBODY, has,
+};
 
 /// What a field of an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,7 +80,7 @@ pub(super) struct Operation {
     pub(super) reply: &'static [Fact],
 }
 
-const IS_TYPING: &[Fact] = &[Fact("isTyping", Plain)];
+const IS_TYPING: &[Fact] = &[has("isTyping", Boolean)];
 const LIMIT: Parameter = may("limit", Takes::Integer);
 const ITEM_PARAMETERS: &[Parameter] = &[
     may("id", Takes::Id),
@@ -247,7 +91,7 @@ const ITEM_PARAMETERS: &[Parameter] = &[
     may("reason", Takes::Text),
     may("key", Takes::Text),
 ];
-const ITEM_REPLY: &[Fact] = &[Fact("item", Object(ITEM))];
+const ITEM_REPLY: &[Fact] = &[Fact("item", Object(ITEM), true)];
 
 const fn operation(
     name: &'static str,
@@ -265,15 +109,15 @@ const fn operation(
 
 /// Every operation that `do` may name.
 pub(super) const OPERATIONS: &[Operation] = &[
-    operation("session.ping", Scope::None, &[], &[Fact("at", Plain)]),
+    operation("session.ping", Scope::None, &[], &[has("at", Time)]),
     operation(
         "room.join",
         Scope::Room,
         &[],
         &[
-            Fact("online", List(PRESENCE)),
-            Fact("lastSeq", Plain),
-            Fact("unread", Plain),
+            Fact("online", List(PRESENCE), true),
+            has("lastSeq", Integer),
+            has("unread", Integer),
         ],
     ),
     operation("room.leave", Scope::Room, &[], &[]),
@@ -281,29 +125,34 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "room.online",
         Scope::Room,
         &[],
-        &[Fact("users", List(PRESENCE)), Fact("count", Plain)],
+        &[Fact("users", List(PRESENCE), true), has("count", Integer)],
     ),
     operation(
         "room.add_member",
         Scope::Room,
         &[must("user", Takes::Id)],
-        &[Fact("userId", Plain)],
+        &[has("userId", Id)],
     ),
     operation(
         "room.remove_member",
         Scope::Room,
         &[must("user", Takes::Id)],
-        &[Fact("userId", Plain)],
+        &[has("userId", Id)],
     ),
     operation(
         "room.members",
         Scope::Room,
         &[],
-        &[Fact("members", List(MEMBER))],
+        &[Fact("members", List(MEMBER), true)],
     ),
     operation("room.follow", Scope::Room, &[], &[]),
     operation("room.unfollow", Scope::Room, &[], &[]),
-    operation("room.list", Scope::None, &[], &[Fact("rooms", List(ROOM))]),
+    operation(
+        "room.list",
+        Scope::None,
+        &[],
+        &[Fact("rooms", List(ROOM), true)],
+    ),
     operation(
         "room.create",
         Scope::None,
@@ -312,7 +161,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             must("name", Takes::Text),
             must("kind", Takes::Text),
         ],
-        &[Fact("room", Object(ROOM))],
+        &[Fact("room", Object(ROOM), true)],
     ),
     operation(
         "message.send",
@@ -325,7 +174,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             may("key", Takes::Text),
             may("replyTo", Takes::Text),
         ],
-        &[Fact("message", Object(MESSAGE))],
+        &[Fact("message", Object(MESSAGE), true)],
     ),
     operation(
         "message.history",
@@ -336,25 +185,28 @@ pub(super) const OPERATIONS: &[Operation] = &[
             may("after", Takes::Integer),
             LIMIT,
         ],
-        &[Fact("messages", List(MESSAGE)), Fact("hasMore", Plain)],
+        &[
+            Fact("messages", List(MESSAGE), true),
+            has("hasMore", Boolean),
+        ],
     ),
     operation(
         "message.read",
         Scope::Conversation,
         &[must("seq", Takes::Integer)],
-        &[Fact("seq", Plain)],
+        &[has("seq", Integer)],
     ),
     operation(
         "message.edit",
         Scope::None,
         &[must("id", Takes::Text), must("body", Takes::Text)],
-        &[Fact("message", Object(MESSAGE))],
+        &[Fact("message", Object(MESSAGE), true)],
     ),
     operation(
         "message.delete",
         Scope::None,
         &[must("id", Takes::Text)],
-        &[Fact("id", Plain)],
+        &[has("id", Uuid)],
     ),
     operation("typing.start", Scope::Conversation, &[], IS_TYPING),
     operation("typing.stop", Scope::Conversation, &[], IS_TYPING),
@@ -377,13 +229,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "presence.get",
         Scope::None,
         &[must("user", Takes::Id)],
-        PRESENCE,
+        SOMEBODY,
     ),
     operation(
         "presence.list",
         Scope::None,
         &[may("before", Takes::Id), LIMIT],
-        &[Fact("users", List(PRESENCE)), Fact("hasMore", Plain)],
+        &[Fact("users", List(PRESENCE), true), has("hasMore", Boolean)],
     ),
     operation(
         "relay.send",
@@ -394,9 +246,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
             may("volatile", Takes::Boolean),
         ],
         &[
-            Fact("delivered", Plain),
-            Fact("recipients", Plain),
-            Fact("online", Plain),
+            has("delivered", Integer),
+            has("recipients", Integer),
+            has("online", Boolean),
         ],
     ),
     operation("stats.get", Scope::None, &[], COUNTERS),
@@ -410,23 +262,23 @@ pub(super) const OPERATIONS: &[Operation] = &[
             may("type", Takes::Text),
             may("data", Takes::Anything),
         ],
-        &[Fact("notification", Object(NOTIFICATION))],
+        &[Fact("notification", Object(NOTIFICATION), true)],
     ),
     operation(
         "notify.list",
         Scope::None,
         &[may("before", Takes::Id), LIMIT],
         &[
-            Fact("notifications", List(NOTIFICATION)),
-            Fact("unread", Plain),
-            Fact("hasMore", Plain),
+            Fact("notifications", List(NOTIFICATION), true),
+            has("unread", Integer),
+            has("hasMore", Boolean),
         ],
     ),
     operation(
         "notify.read",
         Scope::None,
         &[may("id", Takes::Id), may("all", Takes::Boolean)],
-        &[Fact("unread", Plain)],
+        &[has("unread", Integer)],
     ),
     operation("item.create", Scope::MaybeRoom, ITEM_PARAMETERS, ITEM_REPLY),
     operation("item.update", Scope::MaybeRoom, ITEM_PARAMETERS, ITEM_REPLY),
@@ -440,13 +292,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "item.attach",
         Scope::MaybeRoom,
         &[must("id", Takes::Id)],
-        &[Fact("item", Object(ITEM)), Fact("file", Object(FILE))],
+        &[
+            Fact("item", Object(ITEM), true),
+            Fact("file", Object(FILE), true),
+        ],
     ),
     operation(
         "file.upload",
         Scope::MaybeRoom,
         &[],
-        &[Fact("file", Object(FILE))],
+        &[Fact("file", Object(FILE), true)],
     ),
     operation(
         "item.list",
@@ -457,7 +312,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             may("before", Takes::Id),
             LIMIT,
         ],
-        &[Fact("items", List(ITEM)), Fact("hasMore", Plain)],
+        &[Fact("items", List(ITEM), true), has("hasMore", Boolean)],
     ),
 ];
 

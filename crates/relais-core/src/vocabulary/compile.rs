@@ -8,9 +8,9 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::App;
-use super::catalogue::{COUNTERS, Fact, SESSION};
 use super::client::ClientEvents;
 use super::demo::Demo;
+use super::facts::{COUNTERS, Fact, SESSION};
 use super::http::{Match, Routes};
 use super::identity::IdentityRules;
 use super::mistake::{Mistakes, suggestion};

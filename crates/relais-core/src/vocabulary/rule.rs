@@ -140,6 +140,11 @@ impl Rule {
 }
 
 impl Rule {
+    /// The kind of item that it is about, where it names one.
+    pub fn item(&self) -> Option<&str> {
+        self.item.as_deref()
+    }
+
     /// Whether it takes a file, which only a route with `upload` can.
     pub(super) fn takes_file(&self) -> bool {
         matches!(self.operation, UPLOAD | ATTACH)

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::audience::{To, unite};
 use super::binary;
-use super::catalogue::{self, Fact};
+use super::facts::{self, Fact};
 use super::mistake::suggestion;
 use super::reader::{Table, json, kind};
 use super::rooms::Rooms;
@@ -51,6 +51,17 @@ pub struct ServerEvent {
     pub(super) to: Option<To>,
     /// What it carries.
     pub data: Shape,
+}
+
+impl ServerEvent {
+    /// The values that a fact of the body must have, where the file says so; for documents.
+    pub fn only(&self, fact: &str) -> Vec<&Value> {
+        let own = self
+            .only
+            .iter()
+            .find(|(path, _)| *path == Path::body(&[fact]));
+        own.into_iter().flat_map(|(_, values)| values).collect()
+    }
 }
 
 /// What makes a server event.
@@ -273,8 +284,8 @@ impl ServerEvent {
         roles: &[&'t str],
     ) -> Option<Self> {
         let facts: &[Fact] = match on {
-            On::Event(kind) => catalogue::event_facts(kind),
-            On::Connected | On::Ready => catalogue::SESSION,
+            On::Event(kind) => facts::event_facts(kind),
+            On::Connected | On::Ready => facts::SESSION,
         };
         let (to, only) = (table.entry("to"), table.entry("only"));
         if let (Some(entry), On::Connected | On::Ready) = (to, on) {
@@ -348,8 +359,8 @@ fn selectors<'t>(
             }
             value => vec![value],
         };
-        match shapes.path(entry.key, facts, of) {
-            Ok((path @ (Path::Body(_) | Path::Seq), _)) => selectors.push((path, values)),
+        match shapes.path(entry.key, facts, of).map(|told| told.path) {
+            Ok(path @ (Path::Body(_) | Path::Seq)) => selectors.push((path, values)),
             Ok(_) => only.note(entry.at.start, "only facts of the body can be fixed here"),
             Err(problem) => only.note(entry.at.start, problem),
         }

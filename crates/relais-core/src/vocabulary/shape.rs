@@ -1,7 +1,7 @@
 //! Field maps: how facts under the core's names become an application's JSON.
 //!
 //! At start a map of the file is compiled into [`Shape`]: paths are resolved, constants and keys are encoded, names are
-//! checked against the [catalogue](super::catalogue). While events flow, [`Shape::write`] only copies. Which facts there
+//! checked against the [facts](super::facts). While events flow, [`Shape::write`] only copies. Which facts there
 //! are is a [`View`]'s business.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use toml::de::DeValue;
 
-use super::catalogue::{ENVELOPE, Fact, Type};
+use super::facts::{ENVELOPE, Fact, Holds, Type};
 use super::mistake::suggestion;
 use super::reader::{Node, Reader, entries, json, kind};
 use super::rooms::Rooms;
@@ -24,13 +24,24 @@ pub enum Shape {
     /// Encoded JSON.
     Constant(Box<str>),
     /// A fact as it is; `null` where it is absent.
-    Fact(Path),
+    Fact(Told),
     /// An object.
     Object(Arc<[Member]>),
-    /// A fact that is an object, in another shape; without a path, all facts.
-    In(Option<Path>, Arc<Shape>),
+    /// A fact that is an object, in another shape; without a fact, all of them.
+    In(Option<Told>, Arc<Shape>),
     /// Each object of a list, in another shape.
-    Each(Path, Arc<Shape>),
+    Each(Told, Arc<Shape>),
+}
+
+/// A fact that a map shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Where it is.
+    pub path: Path,
+    /// What it holds, for documents.
+    pub holds: Type,
+    /// Whether it is always there.
+    pub is_always: bool,
 }
 
 /// A field of an object.
@@ -53,18 +64,18 @@ impl Shape {
     pub(super) fn write(&self, view: &View<'_>, out: &mut Vec<u8>) {
         match self {
             Shape::Constant(encoded) => out.extend_from_slice(encoded.as_bytes()),
-            Shape::Fact(path) => view.write(path, out),
+            Shape::Fact(told) => view.write(&told.path, out),
             Shape::Object(members) => {
                 out.push(b'{');
                 write_members(members, view, out);
                 out.push(b'}');
             }
             Shape::In(None, shape) => shape.write(view, out),
-            Shape::In(Some(path), shape) => match view.value(path) {
+            Shape::In(Some(told), shape) => match view.value(&told.path) {
                 Some(one) => write_in(one, shape, view, out),
                 None => out.extend_from_slice(b"null"),
             },
-            Shape::Each(path, shape) => match view.value(path) {
+            Shape::Each(told, shape) => match view.value(&told.path) {
                 Some(Value::Array(list)) => {
                     out.push(b'[');
                     for (index, one) in list.iter().enumerate() {
@@ -97,7 +108,7 @@ impl Shape {
                 true
             }
             Shape::In(None, shape) => shape.write_fields(view, out),
-            Shape::In(Some(path), shape) => match view.value(path) {
+            Shape::In(Some(told), shape) => match view.value(&told.path) {
                 Some(Value::Object(facts)) => shape.write_fields(&view.inside(facts), out),
                 _ => false,
             },
@@ -109,7 +120,9 @@ impl Shape {
     pub(super) fn reads(&self, fact: &str) -> bool {
         match self {
             Shape::Constant(_) => false,
-            Shape::Fact(path) | Shape::In(Some(path), _) | Shape::Each(path, _) => path.reads(fact),
+            Shape::Fact(told) | Shape::In(Some(told), _) | Shape::Each(told, _) => {
+                told.path.reads(fact)
+            }
             Shape::In(None, shape) => shape.reads(fact),
             Shape::Object(members) => members.iter().any(|member| member.shape.reads(fact)),
         }
@@ -117,7 +130,9 @@ impl Shape {
 
     fn is_absent(&self, view: &View<'_>) -> bool {
         match self {
-            Shape::Fact(path) | Shape::In(Some(path), _) | Shape::Each(path, _) => !view.has(path),
+            Shape::Fact(told) | Shape::In(Some(told), _) | Shape::Each(told, _) => {
+                !view.has(&told.path)
+            }
             Shape::Constant(_) | Shape::Object(_) | Shape::In(None, _) => false,
         }
     }
@@ -143,10 +158,10 @@ fn write_members(members: &[Member], view: &View<'_>, out: &mut Vec<u8>) {
 }
 
 fn spread(member: &Member, members: &[Member], view: &View<'_>, out: &mut Vec<u8>) {
-    let Shape::Fact(path) = &member.shape else {
+    let Shape::Fact(told) = &member.shape else {
         return;
     };
-    let Some(Value::Object(facts)) = view.value(path) else {
+    let Some(Value::Object(facts)) = view.value(&told.path) else {
         return;
     };
     for (name, value) in facts {
@@ -271,25 +286,25 @@ impl<'t> Shapes<'t> {
             Some((path, name)) => (path.trim(), Some(name.trim())),
             None => (text, None),
         };
-        let (path, found) = match self.path(path, facts, of) {
-            Ok(found) => found,
+        let told = match self.path(path, facts, of) {
+            Ok(told) => told,
             Err(problem) => {
                 self.reader.note(at, problem);
                 return None;
             }
         };
         let Some(name) = name else {
-            return Some(Shape::Fact(path));
+            return Some(Shape::Fact(told));
         };
-        let (Type::Object(below) | Type::List(below)) = found else {
+        let (Type::Object(below) | Type::List(below)) = told.holds else {
             let text = format!("\"{text}\": only an object or a list of them takes a shape");
             self.reader.note(at, text);
             return None;
         };
         let shape = Arc::new(self.named(name, at, below, of, depth)?);
-        Some(match found {
-            Type::List(_) => Shape::Each(path, shape),
-            _ => Shape::In(Some(path), shape),
+        Some(match told.holds {
+            Type::List(_) => Shape::Each(told, shape),
+            _ => Shape::In(Some(told), shape),
         })
     }
 
@@ -312,19 +327,16 @@ impl<'t> Shapes<'t> {
     }
 
     /// Resolves a path over these facts.
-    pub(super) fn path(
-        &self,
-        text: &str,
-        facts: &[Fact],
-        of: &str,
-    ) -> Result<(Path, Type), String> {
+    pub(super) fn path(&self, text: &str, facts: &[Fact], of: &str) -> Result<Told, String> {
         let text = text.strip_suffix('?').unwrap_or(text);
         let (first, rest) = text.split_once('.').unwrap_or((text, ""));
         let own = facts.iter().find(|fact| fact.0 == first);
         if own.is_none() && first == "room" {
-            return self
-                .room_part(rest)
-                .map(|part| (Path::Room(part), Type::Plain));
+            return self.room_part(rest).map(|part| Told {
+                path: Path::Room(part),
+                holds: Type::Plain(Holds::Text),
+                is_always: false,
+            });
         }
         let Some(mut found) = own.or_else(|| ENVELOPE.iter().find(|fact| fact.0 == first)) else {
             let known = facts.iter().chain(ENVELOPE).map(|fact| fact.0);
@@ -335,9 +347,13 @@ impl<'t> Shapes<'t> {
         if first == "fields" && found.1 == Type::Open {
             self.item_field(&steps)?;
         }
+        let mut is_always = found.2;
         for step in &steps {
             found = match found.1 {
-                Type::Open => break,
+                Type::Open => {
+                    is_always = false;
+                    break;
+                }
                 Type::Object(below) => match below.iter().find(|fact| fact.0 == *step) {
                     Some(fact) => fact,
                     None => {
@@ -345,16 +361,24 @@ impl<'t> Shapes<'t> {
                         return Err(format!("\"{first}\" of {of} has no \"{step}\"{help}"));
                     }
                 },
-                Type::Plain | Type::List(_) => {
+                Type::Plain(_) | Type::List(_) => {
                     return Err(format!("\"{text}\": \"{}\" has nothing below it", found.0));
                 }
             };
+            is_always &= found.2;
         }
-        if own.is_none() {
-            return Ok((Path::envelope(first, &steps), found.1));
-        }
-        steps.insert(0, first);
-        Ok((Path::body(&steps), found.1))
+        let path = match own {
+            None => Path::envelope(first, &steps),
+            Some(_) => {
+                steps.insert(0, first);
+                Path::body(&steps)
+            }
+        };
+        Ok(Told {
+            path,
+            holds: found.1,
+            is_always,
+        })
     }
 
     fn room_part(&self, name: &str) -> Result<RoomPart, String> {

@@ -72,7 +72,7 @@ impl Path {
         matches!(self, Path::Body(steps) if steps.first().is_some_and(|first| **first == *fact))
     }
 
-    /// A path into the envelope; its names are those of the catalogue.
+    /// A path into the envelope; its names are those of the [facts](super::facts).
     pub(super) fn envelope(first: &str, rest: &[&str]) -> Self {
         match (first, rest) {
             ("position", _) => Path::Position,

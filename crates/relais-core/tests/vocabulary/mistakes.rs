@@ -365,7 +365,7 @@ fn an_item_that_has_no_such_field() {
     );
     assert_eq!(
         said(8, "fields = [\"title\"]\naddress = \"link\""),
-        "demo.toml:9:11: unknown field \"link\"; known: title"
+        "demo.toml:9:11: unknown field \"link\"; known: \"title\""
     );
 }
 
@@ -382,15 +382,15 @@ fn a_file_where_none_can_come_or_is_kept() {
     );
     assert_eq!(
         route("do = \"item.create\"\nupload = \"file\""),
-        "demo.toml:18:1: \"upload\" is for do = \"file.upload\" and \"item.attach\""
+        "demo.toml:18:7: \"upload\" is for do = \"file.upload\" and \"item.attach\""
     );
     assert_eq!(
         route("do = \"item.attach\"\nbody.id = \"id\""),
-        "demo.toml:18:1: this takes a file; say in which form field: upload = \"file\""
+        "demo.toml:18:7: this takes a file; say in which form field: upload = \"file\""
     );
     assert_eq!(
         added("[client.attach]\ndo = \"item.attach\"\nitem = \"song\"\npayload.id = \"id\""),
-        "demo.toml:18:1: item.attach takes a file, which comes by HTTP alone"
+        "demo.toml:18:9: item.attach takes a file, which comes by HTTP alone"
     );
 }
 
@@ -407,7 +407,9 @@ fn a_room_that_is_about_nothing() {
         )
     );
     assert_eq!(
-        added("[client.add]\ndo = \"item.create\"\nitem = \"song\"\nroom = \"lobby\"\nalso = [\"room-owner\"]\npayload.lobbyId = \"id\""),
-        "demo.toml:18:1: also = [\"room-owner\"] needs \"room\", of a kind that is about an item; add item = \"story\" to its [rooms] table"
+        added(
+            "[client.add]\ndo = \"item.create\"\nitem = \"song\"\nroom = \"lobby\"\nalso = [\"room-owner\"]\npayload.lobbyId = \"id\""
+        ),
+        "demo.toml:18:9: also = [\"room-owner\"] needs \"room\", of a kind that is about an item; add item = \"story\" to its [rooms] table"
     );
 }

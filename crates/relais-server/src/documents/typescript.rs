@@ -23,7 +23,11 @@ pub fn declarations(app: &App) -> String {
         codes.join(" | ")
     );
     for event in super::taken(app) {
-        let (payload, ack) = (event.payload, of(&event.ack));
+        let payload = event.payload;
+        let ack = match event.ack.as_object() {
+            Some(nothing) if nothing.is_empty() => "{}".to_owned(),
+            _ => of(&event.ack),
+        };
         let mut arguments = String::new();
         match payload["prefixItems"].as_array() {
             None => {
@@ -64,7 +68,11 @@ fn of(schema: &Value) -> String {
                 "enum" => literal(one),
                 _ => of(one),
             });
-            return format!("({})", each.collect::<Vec<_>>().join(joint));
+            let each: Vec<String> = each.collect();
+            return match &each[..] {
+                [one] => one.clone(),
+                _ => format!("({})", each.join(joint)),
+            };
         }
     }
     match &schema["type"] {
@@ -96,7 +104,11 @@ fn single(kind: &str, schema: &Value) -> String {
                     let mark = if needs(name) { "" } else { "?" };
                     format!("{}{mark}: {}", quoted(name), of(one))
                 });
-                format!("{{ {} }}", each.collect::<Vec<_>>().join("; "))
+                let named = format!("{{ {} }}", each.collect::<Vec<_>>().join("; "));
+                match schema["additionalProperties"] == true {
+                    true => format!("{named} & {{ [field: string]: unknown }}"),
+                    false => named,
+                }
             }
         },
         _ => "unknown".to_owned(),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::app::{json_headers, other_methods};
 use super::v1::routes::{self, Operation, ROUTES};
-use crate::documents::schema;
+use crate::documents::schema::{self, About};
 use crate::glue::apps::Served;
 
 /// Answers with the document. `base` is what stands before the paths in the address that was asked.
@@ -28,7 +28,12 @@ pub fn answer(served: &Served, method: &Method, base: &str) -> Response {
 pub fn document(served: &Served, base: &str) -> Value {
     let mut paths = Map::new();
     for route in served.app.http.iter() {
-        put(&mut paths, &route.path, &route.method, of_app(route));
+        put(
+            &mut paths,
+            &route.path,
+            &route.method,
+            of_app(&served.app, route),
+        );
     }
     for route in ROUTES {
         put(&mut paths, route.path, route.method, built_in(route));
@@ -112,7 +117,7 @@ fn built_in(route: &routes::Route) -> Value {
     operation
 }
 
-fn of_app(route: &vocabulary::Route) -> Value {
+fn of_app(app: &vocabulary::App, route: &vocabulary::Route) -> Value {
     let (path, query, body) = route.fields();
     let parameter = |place: &str, field: &Field| {
         let required = place == "path" || field.required;
@@ -122,11 +127,10 @@ fn of_app(route: &vocabulary::Route) -> Value {
     let parameters: Vec<Value> = of_path
         .chain(query.iter().map(|field| parameter("query", field)))
         .collect();
-    let schema = route
-        .rule
-        .reply
-        .as_ref()
-        .map_or_else(|| json!({ "type": "object" }), schema::shape);
+    let schema = route.rule.reply.as_ref().map_or_else(
+        || json!({ "type": "object" }),
+        |reply| About::reply(app, &route.rule).shape(reply),
+    );
     let answer =
         json!({ "description": "Done", "content": { "application/json": { "schema": schema } } });
     let mut security = Vec::new();
