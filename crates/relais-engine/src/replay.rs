@@ -122,6 +122,13 @@ impl Replay {
     }
 }
 
+/// Whoever takes it away ends the task that waits for room to give more: nothing else would wake it, and it holds the session.
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.wake();
+    }
+}
+
 /// Starts a session's replay.
 pub(crate) fn begin<S: Service>(session: &Rc<Session<S>>) {
     tokio::task::spawn_local(run(Rc::clone(session)));

@@ -1,6 +1,7 @@
 //! What must hold inside of the engine at every moment, and what must be left of it when everyone has gone: nothing.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::service::SimulatedService;
 use super::world::Shared;
@@ -110,6 +111,11 @@ pub(crate) fn when_all_are_gone(shards: &[SimulatedShard], world: &Shared) {
         }
     }
     let mut world = world.lock();
+    // One is the world's own.
+    let alive = Arc::strong_count(&world.alive) - 1;
+    if alive > 0 {
+        world.wrong(|| format!("the data of {alive} sessions that ended is never dropped"));
+    }
     let open: Vec<_> = world.open.keys().cloned().collect();
     if !open.is_empty() {
         world.wrong(|| format!("the service was not told that {open:?} are gone"));

@@ -1,9 +1,10 @@
 //! Single cases that schedules have found, each in the few steps that it needs.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::agent::{Agent, FAST, Identity};
+use super::agent::{Agent, FAST, Identity, Phase};
 use super::chance::Chance;
 use super::committer::Committer;
 use super::house::{self, House, Outcome};
@@ -13,6 +14,7 @@ use super::service::{kind, room};
 use super::world::{Shared, Weather};
 use crate::delivery::{Delivery, OutEvent};
 use crate::room::{Room, Scope};
+use crate::session::Place;
 use crate::settings::Settings;
 
 /// A house with some clients in scope 0.
@@ -97,8 +99,11 @@ impl Stage {
 
 fn play(scene: impl AsyncFnOnce() -> house::Closed) {
     panics::watch();
-    let Outcome { wrong, trace, .. } = house::run(1, scene);
+    let played = catch_unwind(AssertUnwindSafe(|| house::run(1, scene)));
+    let seen = panics::seen();
     panics::unwatch();
+    let Outcome { wrong, trace, .. } =
+        played.unwrap_or_else(|_| panic!("{}", seen.unwrap_or_default()));
     assert_eq!(wrong, None, "{}", trace.join("\n"));
 }
 
@@ -255,4 +260,37 @@ fn a_replay_that_meets_a_new_epoch_ends_with_its_session() {
         assert!(!stage.agents[0].is_connected());
         stage.end().await
     });
+}
+
+/// A reader that comes back, asks for its session, and then takes nothing of what it missed.
+async fn stall_in_a_replay(by_polling: bool) -> house::Closed {
+    let limits = Settings {
+        replay_low_water_bytes: 500,
+        ..settings()
+    };
+    let mut stage = Stage::new(limits, &["/"]);
+    stage.enter(4096).await;
+    stage.agents[0].cut(true);
+    stage.pass(50).await;
+    for _ in 0..6 {
+        stage.commit(&[900]);
+    }
+    stage.agents[0].open(2, by_polling, 300);
+    while stage.agents[0].phase == Phase::Opening {
+        stage.house.settle().await;
+        stage.agents[0].pump();
+    }
+    stage.agents[0].pace = STALLED;
+    stage.pass(100).await;
+    let sessions = stage.house.shards[0].sessions.borrow().clone();
+    let mut places = sessions.values().map(|session| session.place.get());
+    assert_eq!(places.next(), Some(Place::Replaying));
+    drop(sessions);
+    stage.end().await
+}
+
+#[test]
+fn who_goes_while_its_replay_waits_for_room_leaves_nothing_behind() {
+    play(async || stall_in_a_replay(false).await);
+    play(async || stall_in_a_replay(true).await);
 }

@@ -53,6 +53,8 @@ pub(crate) struct Data {
     resumed: Option<(Offset, Vec<Stay>)>,
     user: u64,
     always: Vec<Room>,
+    /// There for the count of those who hold it.
+    _alive: Arc<()>,
 }
 
 /// A room by its number.
@@ -124,6 +126,7 @@ impl SimulatedService {
                 resumed,
                 user,
                 always,
+                _alive: Arc::clone(&world.alive),
             },
         })
     }

@@ -55,6 +55,10 @@ pub(crate) struct World {
     pub(crate) next_sid: u64,
     pub(crate) next_admission: u64,
     pub(crate) next_volatile: u64,
+    /// Held by the service's data of every session, so that what is never dropped shows.
+    pub(crate) alive: Arc<()>,
+    /// The callback of the application that panics the next time that it is called.
+    pub(crate) panics_in: Option<&'static str>,
     /// Whether the schedule knows what each session is to hear. A fuzzer does not: it only wants no panic and no leak.
     pub(crate) is_strict: bool,
     started: Instant,
@@ -81,6 +85,8 @@ impl Shared {
             next_sid: 0,
             next_admission: 0,
             next_volatile: 0,
+            alive: Arc::new(()),
+            panics_in: None,
             is_strict: true,
             started: Instant::now(),
             trace: is_traced.then(Vec::new),
