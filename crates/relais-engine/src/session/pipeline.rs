@@ -253,6 +253,8 @@ impl<S: Service> Session<S> {
         // The first poll is what submits a command, so it comes before anything that the client sent later.
         match self.poll_at_once(future) {
             Ok(reply) => self.finished(ack, reply),
+            // It has ended its session, as an answer to a command may.
+            Err(future) if !self.is_open() => see_through(future),
             Err(future) => self.enqueue(ack, State::Running(future), is_barrier),
         }
     }

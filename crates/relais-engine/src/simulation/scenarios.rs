@@ -234,6 +234,18 @@ fn a_slow_reader_is_told_why_behind_a_frame_that_is_half_written() {
 }
 
 #[test]
+fn a_command_that_ends_its_session_before_it_waits_is_seen_through() {
+    play(async || {
+        let mut stage = Stage::new(settings(), &["/"]);
+        stage.enter(4096).await;
+        stage.house.world.lock().weather.service_slow_ms = 2000;
+        stage.agents[0].ask(kind::LEAVE_AND_WORK, 0, false);
+        stage.pass(3000).await;
+        stage.end().await
+    });
+}
+
+#[test]
 fn a_replay_that_meets_a_new_epoch_ends_with_its_session() {
     play(async || {
         let limits = Settings {

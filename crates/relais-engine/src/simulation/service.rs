@@ -3,6 +3,7 @@
 //! Who a client is stands in its query: `u` (user), `s` (scope), `r` (recovery), `l` (number of the link). What it sends is
 //! `["c",NUMBER,KIND,ARGUMENT]`, or `{"type":"c","data":[NUMBER,KIND,ARGUMENT]}`; the numbers of a link count from 1, so that a lost, doubled or overtaken event shows.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub(crate) mod kind {
     pub(crate) const DISCONNECT: u64 = 10;
     pub(crate) const CLOSE: u64 = 11;
     pub(crate) const REFUSE: u64 = 12;
+    pub(crate) const LEAVE_AND_WORK: u64 = 13;
 }
 
 /// What the ack of an event begins with for which there was no room; its number follows.
@@ -396,6 +398,14 @@ impl Service for SimulatedService {
             kind::PUBLISH => self.publish(socket, argument),
             kind::ASK => return Flow::Pipelined(self.ask(socket, number)),
             kind::EXPLODE if self.0.lock().is_strict => panic!("{TOLD_TO}"),
+            kind::LEAVE_AND_WORK => {
+                let command = self.command(socket, number, false);
+                let session = Socket(Rc::clone(&socket.0));
+                return Flow::Pipelined(Box::pin(async move {
+                    session.disconnect();
+                    command.await
+                }));
+            }
             kind::DISCONNECT => socket.disconnect(),
             kind::CLOSE => socket.close(CloseCode::POLICY, "told to"),
             kind::REFUSE => return Flow::Refused(refusal(number)),
