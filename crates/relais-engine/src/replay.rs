@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use crate::delivery::Delivery;
 use crate::log::LogPage;
+use crate::panics::Guarded;
 use crate::room::{Offset, Room, Sid};
 use crate::service::{Interval, Resume, Service};
 use crate::session::{Place, Session};
-use crate::socket::Socket;
 
 /// First pause after a failed read of the log; doubles up to [`RETRY_MAX`].
 pub(crate) const RETRY_MIN: Duration = Duration::from_millis(50);
@@ -131,24 +131,29 @@ impl Drop for Replay {
 
 /// Starts a session's replay.
 pub(crate) fn begin<S: Service>(session: &Rc<Session<S>>) {
-    tokio::task::spawn_local(run(Rc::clone(session)));
+    let session = Rc::clone(session);
+    tokio::task::spawn_local(async move {
+        if Guarded(Box::pin(run(&session))).await.is_err() {
+            session.connection.fail();
+        }
+    });
 }
 
-async fn run<S: Service>(session: Rc<Session<S>>) {
-    if !is_possible(&session) {
+async fn run<S: Service>(session: &Rc<Session<S>>) {
+    if !is_possible(session) {
         return;
     }
     loop {
-        wait_for_room(&session, 0).await;
-        if session.place.get() != Place::Replaying || meet(&session) {
+        wait_for_room(session, 0).await;
+        if session.place.get() != Place::Replaying || meet(session) {
             return;
         }
-        let Some(page) = read(&session).await else {
+        let Some(page) = read(session).await else {
             return;
         };
-        skip_missing(&session, &page).await;
+        skip_missing(session, &page).await;
         for delivery in &page.deliveries {
-            if !give(&session, delivery).await {
+            if !give(session, delivery).await {
                 return;
             }
         }
@@ -169,8 +174,7 @@ fn is_possible<S: Service>(session: &Rc<Session<S>>) -> bool {
     }
     let applied = shard.applied(session.scope);
     shard.join_now(session);
-    let service = Arc::clone(&shard.service);
-    service.gap(&Socket(Rc::clone(session)), cursor.position + 1, applied);
+    session.tell(|service, socket| service.gap(socket, cursor.position + 1, applied));
     false
 }
 
@@ -282,8 +286,7 @@ async fn skip_missing<S: Service>(session: &Rc<Session<S>>, page: &LogPage) {
     let shard = &session.connection.shard;
     let lost = shard.trimmed(session.scope, &rooms).await;
     if lost >= from && session.is_open() {
-        let service = Arc::clone(&shard.service);
-        service.gap(&Socket(Rc::clone(session)), from, to.min(lost));
+        session.tell(|service, socket| service.gap(socket, from, to.min(lost)));
     }
 }
 
@@ -367,8 +370,7 @@ impl<S: Service> Session<S> {
         let session = Rc::clone(self);
         tokio::task::spawn_local(async move {
             if session.is_open() {
-                let service = Arc::clone(&session.connection.shard.service);
-                service.live(&Socket(session));
+                session.tell(|service, socket| service.live(socket));
             }
         });
     }

@@ -103,7 +103,7 @@ impl<S: Service> Connection<S> {
             opening: match opening.endpoint.wire {
                 Wire::Plain => Packed::bare(opening),
                 Wire::SocketIo | Wire::EngineIo | Wire::WebSocket => {
-                    Packed::of(opening, |name| shard.service.wants_header(name))
+                    Packed::of(opening, |name| shard.wants_header(name))
                 }
             },
             outbox: RefCell::default(),

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::scope::{ScopeHub, Verdict};
-use crate::log::LogPage;
+use crate::log::{LogError, LogPage};
+use crate::panics::Guarded;
 use crate::replay::{RETRY_MAX, RETRY_MIN};
 use crate::room::{Position, Room, Scope, Sid};
 use crate::service::Service;
 use crate::session::{Place, Session};
 use crate::shard::Shard;
-use crate::socket::Socket;
 
 /// Records of one page.
 const PAGE_RECORDS: u32 = 256;
@@ -152,7 +152,8 @@ impl<S: Service> Shard<S> {
             // Who came while the log was asked may have lost anything.
             let lost = losses.get(&session.sid).copied().unwrap_or(u64::MAX);
             if lost >= from {
-                self.service.gap(&Socket(session), from, trimmed.min(lost));
+                let to = trimmed.min(lost);
+                session.tell(|service, socket| service.gap(socket, from, to));
             }
         }
     }
@@ -192,32 +193,30 @@ impl<S: Service> Shard<S> {
     }
 }
 
-async fn apply<S: Service>(
-    shard: &Rc<Shard<S>>,
-    scope: Scope,
-    page: &LogPage,
-    asked: Option<u32>,
-) -> Progress {
-    let losses = shard.losses(scope, page).await;
-    shard.apply_page(scope, page, asked, &losses)
+/// Reads a page and applies it.
+async fn read_on<S: Service>(shard: &Rc<Shard<S>>, scope: Scope) -> Result<Progress, LogError> {
+    let applied = shard.hub.borrow().get(&scope).and_then(ScopeHub::applied);
+    let (after, epoch) = applied.map_or((0, None), |at| (at.position, Some(at.epoch)));
+    let page = shard.log.read(scope, after, PAGE_RECORDS).await?;
+    let losses = shard.losses(scope, &page).await;
+    Ok(shard.apply_page(scope, &page, epoch, &losses))
 }
 
+/// Until all is applied. Nothing ends this early, a log that panics neither: while it lasts, nobody else reads for this scope.
 async fn catch_up<S: Service>(shard: Rc<Shard<S>>, scope: Scope) {
     let mut pause = RETRY_MIN;
     loop {
-        let applied = shard.hub.borrow().get(&scope).and_then(ScopeHub::applied);
-        let (after, epoch) = applied.map_or((0, None), |at| (at.position, Some(at.epoch)));
-        match shard.log.read(scope, after, PAGE_RECORDS).await {
-            Ok(page) => match apply(&shard, scope, &page, epoch).await {
-                Progress::CaughtUp | Progress::Over => return,
-                Progress::More => {
-                    pause = RETRY_MIN;
-                    tokio::task::yield_now().await;
+        match Guarded(Box::pin(read_on(&shard, scope))).await {
+            Ok(Ok(Progress::CaughtUp | Progress::Over)) => return,
+            Ok(Ok(Progress::More)) => {
+                pause = RETRY_MIN;
+                tokio::task::yield_now().await;
+            }
+            Ok(Ok(Progress::Nothing)) => tokio::time::sleep(Duration::from_millis(20)).await,
+            failed @ (Ok(Err(_)) | Err(_)) => {
+                if let Ok(Err(error)) = failed {
+                    tracing::warn!(%error, "unable to catch up; trying again");
                 }
-                Progress::Nothing => tokio::time::sleep(Duration::from_millis(20)).await,
-            },
-            Err(error) => {
-                tracing::warn!(%error, "unable to catch up; trying again");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(RETRY_MAX);
             }

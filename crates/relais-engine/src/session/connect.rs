@@ -16,12 +16,11 @@ use crate::connection::Connection;
 use crate::delivery::Form;
 use crate::endpoint::Wire;
 use crate::frame;
-use crate::panics::{Guarded, Panicked};
+use crate::panics::{Guarded, Panicked, guard};
 use crate::registry::Claim;
 use crate::replay::Replay;
-use crate::service::{Accept, Connect, Refuse, Service, Transport};
+use crate::service::{Accept, Connect, LocalFuture, Refuse, Service, Transport};
 use crate::sid::session_id;
-use crate::socket::Socket;
 
 /// Asks the service about a namespace.
 pub(crate) fn begin<S: Service>(
@@ -36,9 +35,8 @@ pub(crate) fn begin<S: Service>(
 
 /// Asks the service about a plain JSON connection, whose request is its CONNECT. Nothing is read of it before it has its session.
 pub(crate) fn begin_plain<S: Service>(connection: &Rc<Connection<S>>, opening: &Opening) {
-    let service = &connection.shard.service;
     let headers = opening.headers.iter();
-    let headers = headers.filter(|(name, _)| service.wants_header(name));
+    let headers = headers.filter(|(name, _)| connection.shard.wants_header(name));
     let connect = Connect {
         endpoint: opening.endpoint.id,
         wire: opening.endpoint.wire,
@@ -63,26 +61,46 @@ pub(crate) fn begin_plain<S: Service>(connection: &Rc<Connection<S>>, opening: &
     });
 }
 
+type Decision<S> = LocalFuture<Result<Accept<<S as Service>::Data>, Refuse>>;
+
 fn decide<S: Service>(
     connection: &Rc<Connection<S>>,
     connect: Connect,
 ) -> impl Future<Output = ()> + use<S> {
     let namespace = Arc::clone(&connect.namespace);
     connection.begin_connecting(Arc::clone(&namespace));
-    let decision = connection.shard.service.connect(connect);
+    let decision = guard(|| connection.shard.service.connect(connect));
     let connection = Rc::clone(connection);
     async move {
-        let wait = connection.shard.settings().accept_timeout;
-        let decided = match timeout(wait, Guarded(decision)).await {
-            Ok(Ok(decided)) => decided,
-            Ok(Err(Panicked)) => Err(Refuse::CloseTransport(CloseCode::INTERNAL_ERROR)),
-            Err(_) => Err(Refuse::CloseTransport(CloseCode::TRY_AGAIN_LATER)),
-        };
-        match decided {
-            Ok(accept) => accepted(&connection, Arc::clone(&namespace), accept).await,
-            Err(refuse) => refused(&connection, &namespace, refuse),
+        let answer = answer(&connection, &namespace, decision);
+        if Guarded(Box::pin(answer)).await.is_err() {
+            connection.fail();
+            // Also of a connection that had gone before.
+            connection.end_sessions(Reason::TransportLost);
         }
         connection.end_connecting(&namespace);
+    }
+}
+
+/// Waits for what the service decides, and does it.
+async fn answer<S: Service>(
+    connection: &Rc<Connection<S>>,
+    namespace: &Arc<str>,
+    decision: Result<Decision<S>, Panicked>,
+) {
+    let wait = connection.shard.settings().accept_timeout;
+    let decided = match decision {
+        Ok(decision) => timeout(wait, Guarded(decision)).await,
+        Err(panicked) => Ok(Err(panicked)),
+    };
+    let decided = match decided {
+        Ok(Ok(decided)) => decided,
+        Ok(Err(Panicked)) => Err(Refuse::CloseTransport(CloseCode::INTERNAL_ERROR)),
+        Err(_) => Err(Refuse::CloseTransport(CloseCode::TRY_AGAIN_LATER)),
+    };
+    match decided {
+        Ok(accept) => accepted(connection, Arc::clone(namespace), accept).await,
+        Err(refuse) => refused(connection, namespace, refuse),
     }
 }
 
@@ -167,8 +185,7 @@ async fn accepted<S: Service>(
             pid.as_deref(),
         ));
     }
-    let service = Arc::clone(&shard.service);
-    service.connected(&Socket(Rc::clone(&session)));
+    session.tell(|service, socket| service.connected(socket));
     if !was_open {
         // It went while the service decided. Told like any other, so that the service need not think of it; and nobody else will
         // come to part the two, which hold each other.

@@ -19,6 +19,7 @@ use crate::delivery::{Delivery, Form};
 use crate::frame::{self, EventParts};
 use crate::handle::EngineHandle;
 use crate::hub::members::MemberId;
+use crate::panics::guard;
 use crate::replay::Replay;
 use crate::room::{Offset, Scope, Sid};
 use crate::service::{Service, Transport};
@@ -217,8 +218,11 @@ impl<S: Service> Session<S> {
         }
         shard.engine.registry().release(&self.sid, self.generation);
         shard.stats.sessions.sub(1);
-        let service = Arc::clone(&shard.service);
-        service.disconnected(&Socket(Rc::clone(self)), reason);
+        // Whoever ends it is in the middle of ending more, and does not stop for a panic of the application.
+        let _ = guard(|| {
+            let socket = Socket(Rc::clone(self));
+            shard.service.disconnected(&socket, reason);
+        });
     }
 
     /// A newer connection has taken over: nothing more is read here, and the transport goes.
@@ -231,6 +235,14 @@ impl<S: Service> Session<S> {
         }
         self.connection
             .close(CloseCode::NORMAL, "taken over", Reason::TransportLost);
+    }
+
+    /// Calls the application about this session, outside of anything that would be left half done. A panic costs it the connection.
+    pub(crate) fn tell(self: &Rc<Self>, call: impl FnOnce(&Arc<S>, &Socket<S>)) {
+        let service = &self.connection.shard.service;
+        if guard(|| call(service, &Socket(Rc::clone(self)))).is_err() {
+            self.connection.fail();
+        }
     }
 
     fn detach(&self) {

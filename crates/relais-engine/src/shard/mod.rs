@@ -17,6 +17,7 @@ use std::sync::atomic::AtomicBool;
 use std::task::Waker;
 use std::time::Duration;
 
+use http::HeaderName;
 use relais_protocol::{engineio, name::NameRules, plain, socketio, websocket};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -31,6 +32,7 @@ use crate::hub::census::Census;
 use crate::hub::scope::ScopeHub;
 use crate::log::Log;
 use crate::outbox::{Joined, OutboxLimits, Spares};
+use crate::panics::guard;
 use crate::room::{Scope, Sid};
 use crate::service::Service;
 use crate::session::Session;
@@ -232,6 +234,11 @@ impl<S: Service> Shard<S> {
 
     pub(crate) fn settings(&self) -> &Settings {
         self.engine.settings()
+    }
+
+    /// Whether the application wants this header of a request; one about which it panics is kept.
+    pub(crate) fn wants_header(&self, name: &HeaderName) -> bool {
+        guard(|| self.service.wants_header(name)).unwrap_or(true)
     }
 
     /// The shared buffer, in full length: the first to take it makes it, as does the next after a panic of the application took it along.

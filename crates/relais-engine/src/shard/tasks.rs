@@ -45,7 +45,7 @@ pub(super) async fn run<S: Service>(shard: Rc<Shard<S>>, mut inbox: Inbox) {
                     let _ = guard(|| shard.deliver(&delivery));
                 }
                 if count < DELIVERIES_A_TURN && shard.missed.swap(false, Ordering::AcqRel) {
-                    shard.check_heads_now();
+                    let _ = guard(|| shard.check_heads_now());
                 }
             }
             Work::Over => return,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::service::TOLD_TO;
 use super::world::Shared;
 use crate::delivery::{Delivery, OutEvent};
 use crate::log::{Log, LogError, LogPage};
@@ -107,6 +108,8 @@ impl Log for SimulatedLog {
     }
 
     async fn read(&self, scope: Scope, after: u64, limit: u32) -> Result<LogPage, LogError> {
+        let is_told_to_panic = self.0.lock().panics_now("read");
+        assert!(!is_told_to_panic, "{TOLD_TO}");
         let (wait_ms, fails, early) = {
             let mut world = self.0.lock();
             let (slow_ms, failing) = (world.weather.log_slow_ms, world.weather.log_fails_percent);

@@ -25,6 +25,8 @@ mod world;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod failures;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod tests;

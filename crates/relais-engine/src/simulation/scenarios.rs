@@ -18,29 +18,38 @@ use crate::session::Place;
 use crate::settings::Settings;
 
 /// A house with some clients in scope 0.
-struct Stage {
-    house: House,
-    agents: Vec<Agent>,
+pub(super) struct Stage {
+    pub(super) house: House,
+    pub(super) agents: Vec<Agent>,
 }
 
 impl Stage {
-    fn new(settings: Settings, namespaces: &[&'static str]) -> Self {
+    pub(super) fn new(settings: Settings, namespaces: &[&'static str]) -> Self {
         let house = House::build(Shared::new(1, 1, true), settings);
-        let agents = (0..).zip(namespaces).map(|(number, namespace)| {
-            let identity = Identity {
-                number,
-                scope: 0,
-                namespace,
-                has_recovery: true,
-                is_plain: false,
-            };
-            Agent::new(house.world.clone(), house.engine.clone(), &identity)
-        });
-        let agents = agents.collect();
-        Self { house, agents }
+        let mut stage = Self {
+            house,
+            agents: Vec::new(),
+        };
+        for namespace in namespaces {
+            stage.admit(namespace, false);
+        }
+        stage
     }
 
-    async fn pass(&mut self, milliseconds: u64) {
+    /// One client more, that was not there yet.
+    pub(super) fn admit(&mut self, namespace: &'static str, is_plain: bool) {
+        let identity = Identity {
+            number: self.agents.len() as u64,
+            scope: 0,
+            namespace,
+            has_recovery: true,
+            is_plain,
+        };
+        let (world, engine) = (self.house.world.clone(), self.house.engine.clone());
+        self.agents.push(Agent::new(world, engine, &identity));
+    }
+
+    pub(super) async fn pass(&mut self, milliseconds: u64) {
         for _ in 0..=milliseconds / 10 {
             self.house.settle().await;
             for agent in &mut self.agents {
@@ -52,7 +61,12 @@ impl Stage {
     }
 
     /// Commits a record with events of these sizes for everyone in room 0, and publishes it.
-    fn commit(&self, sizes: &[usize]) {
+    pub(super) fn commit(&self, sizes: &[usize]) {
+        self.house.engine.publish(self.commit_in_silence(sizes));
+    }
+
+    /// As [`Self::commit`], and nobody is told.
+    pub(super) fn commit_in_silence(&self, sizes: &[usize]) -> Arc<Delivery> {
         let mut world = self.house.world.lock();
         let position = world.books[0].head().position + 1;
         let events = sizes.iter().enumerate().map(|(index, bytes)| {
@@ -60,13 +74,11 @@ impl Stage {
             OutEvent::to_room(room(0), "m", args)
         });
         let events = events.collect();
-        let delivery = world.books[0].commit(events);
-        drop(world);
-        self.house.engine.publish(delivery);
+        world.books[0].commit(events)
     }
 
     /// The first client opens its connection, with so many bytes of room in the kernel, and joins room 0.
-    async fn enter(&mut self, room_bytes: usize) {
+    pub(super) async fn enter(&mut self, room_bytes: usize) {
         self.agents[0].open(1, false, room_bytes);
         self.pass(50).await;
         self.agents[0].ask(kind::JOIN, 0, true);
@@ -84,7 +96,7 @@ impl Stage {
         self.pass(100).await;
     }
 
-    async fn end(mut self) -> house::Closed {
+    pub(super) async fn end(mut self) -> house::Closed {
         for agent in &mut self.agents {
             agent.cut(true);
         }
@@ -97,7 +109,7 @@ impl Stage {
     }
 }
 
-fn play(scene: impl AsyncFnOnce() -> house::Closed) {
+pub(super) fn play(scene: impl AsyncFnOnce() -> house::Closed) {
     panics::watch();
     let played = catch_unwind(AssertUnwindSafe(|| house::run(1, scene)));
     let seen = panics::seen();
@@ -107,7 +119,7 @@ fn play(scene: impl AsyncFnOnce() -> house::Closed) {
     assert_eq!(wrong, None, "{}", trace.join("\n"));
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         shards: 1,
         ping_interval: Duration::from_secs(5),

@@ -75,6 +75,13 @@ fn number_in(query: &str, name: &str) -> u64 {
 }
 
 impl SimulatedService {
+    /// Panics in this callback if the schedule wants it.
+    fn may_panic(&self, callback: &str) {
+        // The lock is not held while it panics.
+        let is_told = self.0.lock().panics_now(callback);
+        assert!(!is_told, "{TOLD_TO}");
+    }
+
     fn decide(&self, connect: &Connect) -> Result<Accept<Data>, Refuse> {
         let mut world = self.0.lock();
         let refusing = world.weather.service_refuses_percent;
@@ -344,6 +351,7 @@ impl Service for SimulatedService {
     type Data = Data;
 
     fn connect(self: &Arc<Self>, connect: Connect) -> LocalFuture<Result<Accept<Data>, Refuse>> {
+        self.may_panic("connect");
         let service = Arc::clone(self);
         Box::pin(async move {
             let wait = {
@@ -362,12 +370,14 @@ impl Service for SimulatedService {
         let cursor = socket.cursor();
         let at = cursor.map(Heard::of).unwrap_or_default();
         self.begin(socket, at);
+        self.may_panic("connected");
         let epoch = cursor.map_or(0, |cursor| cursor.epoch);
         let greeting = format!("{},{},{epoch},\"{}\"", at.position, at.index, socket.id());
         socket.emit_with_cursor("connected", greeting.as_bytes());
     }
 
     fn live(self: &Arc<Self>, socket: &Socket<Self>) {
+        self.may_panic("live");
         let mut world = self.0.lock();
         world.note(|| format!("live {}", socket.id()));
         if world.not_live.remove(socket.id().as_str()) != Some(socket.data().link) {
@@ -437,9 +447,12 @@ impl Service for SimulatedService {
         if !world.open.values().any(|open| *open == link) {
             world.ended.insert(link, head);
         }
+        drop(world);
+        self.may_panic("disconnected");
     }
 
     fn gap(self: &Arc<Self>, socket: &Socket<Self>, from: u64, to: u64) {
+        self.may_panic("gap");
         self.0
             .note(|| format!("gap for {}: {from} to {to}", socket.id()));
         socket.emit_with_cursor("gap", format!("{from},{to}").as_bytes());

@@ -154,6 +154,11 @@ impl World {
         self.trace.take().unwrap_or_default()
     }
 
+    /// Whether the application is to panic in this callback, now.
+    pub(crate) fn panics_now(&mut self, callback: &str) -> bool {
+        self.panics_in.take_if(|told| *told == callback).is_some()
+    }
+
     pub(crate) fn turns(&mut self, admission: u64) -> &mut Turns {
         self.turns.entry(admission).or_default()
     }
