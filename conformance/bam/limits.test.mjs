@@ -4,6 +4,8 @@
 
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { get } from 'node:http';
 import { URL_OF_BAM, World, http, promised, token, unique } from '../lib/bam.mjs';
 import { connected, own, start } from '../lib/stock.mjs';
 import { relais } from '../lib/servers.mjs';
@@ -88,6 +90,17 @@ alone('more connections from one address than allowed are refused with 429 and R
   const ws = start(url, { transports: ['websocket'], reconnection: false });
   await own(ws.socket, 'connect_error');
   ws.socket.close();
+});
+
+alone('exactly as many connections from one address are let in as allowed, however they begin', { RELAIS_CONNECTIONS_PER_IP_PER_MINUTE_MAX: '10' }, async (t, { url }) => {
+  // Without an agent each request has a TCP connection of its own.
+  const handshake = async () => {
+    const [response] = await once(get(new URL('/socket.io/?EIO=4&transport=polling', url), { agent: false }), 'response');
+    response.resume();
+    return response.statusCode;
+  };
+  for (let n = 0; n < 10; n += 1) assert.equal(await handshake(), 200, `handshake ${n + 1}`);
+  assert.equal(await handshake(), 429);
 });
 
 alone('guessing at the API key meets 429 with a growing delay, and the right key from elsewhere would still do', {}, async (t, { url, secrets }) => {

@@ -5,8 +5,12 @@
 mod harness;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use harness::{Server, settings};
+use harness::{MemoryLog, Server, TestService, settings};
+use http::Request;
+use relais_engine::{AcceptLimits, EngineHandle, Listener, Settings, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -116,4 +120,67 @@ async fn an_address_that_is_taken_is_not_taken_again() {
     let server = Server::start(settings(2)).await;
     let again = relais_engine::Listener::bind(server.address);
     assert_eq!(again.unwrap_err().kind(), std::io::ErrorKind::AddrInUse);
+}
+
+/// An engine with room for two connections, whose gate counts.
+async fn with_a_gate_that_counts() -> (SocketAddr, EngineHandle, Arc<AtomicUsize>) {
+    let log = Arc::new(MemoryLog::default());
+    let service = Arc::new(TestService::new(Arc::clone(&log)));
+    let limits = Settings {
+        connections_max: 2,
+        ..settings(1)
+    };
+    let engine = EngineHandle::start(limits, service, log as _).unwrap();
+    let listener = Listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = listener.local_addr();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (served, counted) = (engine.clone(), Arc::clone(&asked));
+    tokio::spawn(async move {
+        let answering = served.clone();
+        let gate = move |_: &Request<()>, _, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            true
+        };
+        let answer = move |request, peer| {
+            let engine = answering.clone();
+            async move { engine.handle(request, 0, peer).await }
+        };
+        let (limits, never) = (AcceptLimits::default(), std::future::pending());
+        let endpoint_of = |_: &Request<()>| Some(0.into());
+        serve(&served, listener, limits, never, endpoint_of, gate, answer).await
+    });
+    (address, engine, asked)
+}
+
+#[tokio::test]
+async fn the_gate_is_asked_only_about_those_who_come_in_when_it_lets_them() {
+    let (address, engine, asked) = with_a_gate_that_counts().await;
+    let polling = "GET /?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (request, status) in [
+        (polling.to_owned(), "200"),
+        (HANDSHAKE.replace("Version: 13", "Version: 8"), "426"),
+        (
+            HANDSHAKE.replace("dGhlIHNhbXBsZSBub25jZQ==", "short"),
+            "400",
+        ),
+        (HANDSHAKE.replace("EIO=4", "EIO=3"), "400"),
+        (HANDSHAKE.replace("Host: a", "X: a"), "400"),
+    ] {
+        let mut visitor = Visitor::at(address).await;
+        visitor.say(request.as_bytes()).await;
+        let head = visitor.hear("\r\n\r\n").await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        assert_eq!(asked.load(Ordering::SeqCst), 0, "{request}");
+    }
+    let mut welcome = Visitor::at(address).await;
+    welcome.say(HANDSHAKE.as_bytes()).await;
+    welcome.is_welcome().await;
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    // Now it is full.
+    assert_eq!(engine.stats().connections, 2);
+    let mut late = Visitor::at(address).await;
+    late.say(HANDSHAKE.as_bytes()).await;
+    let head = late.hear("\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }

@@ -35,7 +35,7 @@ use crate::glue::ports::Hub;
 use crate::glue::rules;
 use crate::glue::scopes::Scopes;
 use crate::glue::service::Relais;
-use crate::http::{ApiKeys, BodyLimits, Landing, Peer, Web, gate, router};
+use crate::http::{ApiKeys, BodyLimits, Landing, Peer, Web, endpoint_of, gate, router};
 use crate::identity::{KeySet, Keys, PidKey};
 use crate::outgoing::{Outgoing, OutgoingError};
 use crate::outside;
@@ -314,12 +314,15 @@ async fn run(
     let (engine_too, web_too) = (engine.clone(), web.clone());
     let proxies = settings.trusted_proxies.clone();
     let serving = tokio::spawn(async move {
-        let gate = move |request: &Request<()>, peer| {
+        let web_of_gate = web_too.clone();
+        let endpoint_of = move |request: &Request<()>| endpoint_of(&web_too, request);
+        let gate = move |request: &Request<()>, endpoint, peer| {
             let peer = proxies.client(peer, request.headers());
-            gate(&web_too, &origins, request, peer)
+            gate(&web_of_gate, &origins, request, endpoint, peer)
         };
         let stop = async { drop(stopped.await) };
-        relais_engine::serve(&engine_too, listener, limits, stop, gate, handler).await
+        let engine = &engine_too;
+        relais_engine::serve(engine, listener, limits, stop, endpoint_of, gate, handler).await
     });
     let is_whole = tokio::select! {
         () = wait_for_stop() => true,

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The short way costs no other thread, no second parser and no second write: the 101 goes out with the first packet. It decides nothing on
-//! its own: where the gate or the handshake say no, the handler gives the refusal. `axum::serve` sets no header timeout, so the long way's
+//! its own: where the gate or the handshake say no, the handler gives the refusal. The gate may count whom it lets in, so it is asked
+//! last, when nothing else speaks against the connection. `axum::serve` sets no header timeout, so the long way's
 //! loop is our own too.
 
 mod head;
@@ -31,7 +32,9 @@ pub(crate) use web::Begun;
 
 use crate::command::Command;
 use crate::endpoint::Endpoint;
+use crate::frame::FrameRef;
 use crate::handle::EngineHandle;
+use crate::panics::guard;
 
 /// Limits of the way in.
 #[derive(Clone, Debug)]
@@ -68,20 +71,25 @@ pub(crate) struct Arrived {
     pub(crate) slot: OwnedSemaphorePermit,
 }
 
-/// An opening handshake that may come in.
+/// An opening handshake that the gate has not been asked about.
 pub(crate) struct Handshake {
     pub(crate) request: Request<()>,
     pub(crate) endpoint: Endpoint,
     /// Bytes of its head.
     pub(crate) length: usize,
+    /// The 101 that answers it.
+    pub(crate) switch: FrameRef,
 }
 
-type Gate = dyn Fn(&Request<()>, SocketAddr) -> Option<Endpoint> + Send + Sync;
+type EndpointOf = dyn Fn(&Request<()>) -> Option<Endpoint> + Send + Sync;
+type Gate = dyn Fn(&Request<()>, Endpoint, SocketAddr) -> bool + Send + Sync;
 
 /// What the accept loops of the shards share.
 pub(crate) struct Door {
     limits: AcceptLimits,
-    /// Where an opening handshake may come in; `None`: the handler answers.
+    /// Where an opening handshake leads to; `None`: the handler answers.
+    endpoint_of: Box<EndpointOf>,
+    /// Whether it may come in, else the handler answers. Whom it has let in must come in.
     gate: Box<Gate>,
     long_way: Box<dyn Fn(Arrived) + Send + Sync>,
     slots: Arc<Semaphore>,
@@ -89,16 +97,26 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// The opening handshake in `bytes`, if the gate lets it in.
-    pub(crate) fn handshake(&self, bytes: &[u8], peer: SocketAddr) -> Option<Handshake> {
+    /// The opening handshake of a WebSocket in `bytes`, if there is a whole one.
+    pub(crate) fn handshake(&self, bytes: &[u8]) -> Option<Handshake> {
         let (request, length) = head::parse(bytes, &self.limits)?;
-        let endpoint = (self.gate)(&request, peer)?;
-        let handshake = Handshake {
+        // The application must not end the loop that accepts.
+        let endpoint = guard(|| (self.endpoint_of)(&request)).ok()??;
+        if !crate::http::opens_websocket(&request, endpoint) {
+            return None;
+        }
+        let switch = crate::http::switch(&request)?;
+        Some(Handshake {
             request,
             endpoint,
             length,
-        };
-        crate::http::opens_websocket(&handshake.request, endpoint).then_some(handshake)
+            switch,
+        })
+    }
+
+    /// Whether the gate lets a handshake in, for which a place is taken already.
+    pub(crate) fn lets_in(&self, handshake: &Handshake, peer: SocketAddr) -> bool {
+        guard(|| (self.gate)(&handshake.request, handshake.endpoint, peer)).unwrap_or(false)
     }
 
     /// Hands a connection to the HTTP runtime. Waits for a place while too many are there: so long nothing more is accepted.
@@ -127,22 +145,25 @@ async fn closed(stopping: &mut watch::Receiver<bool>) {
 
 /// Serves `listener` until `stop` resolves: then nothing more is accepted, and open HTTP connections end their current request.
 ///
-/// `gate` says, without waiting, to which endpoint an opening handshake of a WebSocket belongs, when nothing speaks against it
-/// (its path, its origin, limits). Where it gives `None`, and for every other request, `handler` answers, usually with
-/// [`EngineHandle::handle`] for the paths that are the engine's.
+/// `endpoint_of` says, without waiting, to which endpoint a request belongs. If it is a whole opening handshake of a WebSocket for which
+/// there is room, `gate` is asked whether anything else speaks against it (its origin, limits): whom it lets in comes in, so it may count
+/// them. Where either says no, and for every other request, `handler` answers, usually with [`EngineHandle::handle`] for the paths
+/// that are the engine's; what `gate` counts, it counts itself.
 ///
 /// # Errors
 /// When the listening sockets cannot be made. Failures of single connections (and of `accept` under load) are not errors.
-pub async fn serve<G, F, Fut, B>(
+pub async fn serve<E, G, F, Fut, B>(
     engine: &EngineHandle,
     listener: Listener,
     limits: AcceptLimits,
     stop: impl Future<Output = ()>,
+    endpoint_of: E,
     gate: G,
     handler: F,
 ) -> io::Result<()>
 where
-    G: Fn(&Request<()>, SocketAddr) -> Option<Endpoint> + Send + Sync + 'static,
+    E: Fn(&Request<()>) -> Option<Endpoint> + Send + Sync + 'static,
+    G: Fn(&Request<()>, Endpoint, SocketAddr) -> bool + Send + Sync + 'static,
     F: Fn(Request<Incoming>, SocketAddr) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response<B>> + Send + 'static,
     B: Body + Send + 'static,
@@ -165,6 +186,7 @@ where
     let listeners = listener.split(engine.ports().len(), limits.stall_timeout)?;
     let door = Arc::new(Door {
         slots: Arc::new(Semaphore::new(limits.connections_max)),
+        endpoint_of: Box::new(endpoint_of),
         gate: Box::new(gate),
         long_way: Box::new(long_way),
         stopping,
@@ -205,6 +227,7 @@ where
             }
         }
     };
-    let gate = move |request: &Request<()>, _| endpoint(request.uri().path());
-    serve(&engine, listener, limits, stop, gate, answer).await
+    let endpoint_of = move |request: &Request<()>| endpoint(request.uri().path());
+    let gate = |_: &Request<()>, _, _| true;
+    serve(&engine, listener, limits, stop, endpoint_of, gate, answer).await
 }

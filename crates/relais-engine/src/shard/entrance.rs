@@ -13,7 +13,7 @@ use nix::sys::socket::{MsgFlags, recv};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Shard;
-use crate::accept::Door;
+use crate::accept::{Door, Handshake};
 use crate::service::Service;
 use crate::stream::Stream;
 
@@ -87,20 +87,31 @@ impl<S: Service> Shard<S> {
         peer: SocketAddr,
         door: &Door,
     ) -> Option<(TcpStream, Bytes)> {
-        let handshake = door.handshake(read, peer);
-        let switched = handshake
-            .and_then(|handshake| Some((crate::http::switch(&handshake.request)?, handshake)));
-        match switched {
-            Some((switch, handshake)) if self.engine.admit() => {
+        match self.admitted(read, peer, door) {
+            Some(handshake) => {
                 let opening = self
                     .engine
                     .opening(&handshake.request, handshake.endpoint, peer);
                 let rest = &read[handshake.length..];
-                self.open_websocket(&opening, Stream::Tcp(stream), Some(switch), rest);
+                let (stream, switch) = (Stream::Tcp(stream), Some(handshake.switch));
+                self.open_websocket(&opening, stream, switch, rest);
                 None
             }
-            _ => Some((stream, Bytes::copy_from_slice(read))),
+            None => Some((stream, Bytes::copy_from_slice(read))),
         }
+    }
+
+    /// The opening handshake in `read`, with a place for its connection. The gate is asked last: it may count whom it lets in.
+    fn admitted(&self, read: &[u8], peer: SocketAddr, door: &Door) -> Option<Handshake> {
+        let handshake = door.handshake(read)?;
+        if !self.engine.admit() {
+            return None;
+        }
+        if !door.lets_in(&handshake, peer) {
+            self.engine.connection_gone();
+            return None;
+        }
+        Some(handshake)
     }
 }
 

@@ -183,22 +183,29 @@ fn let_in(web: &Web, app: &Served, wire: Wire, uri: &Uri, peer: SocketAddr) -> R
         .map_err(|wait_ms| Error::rate_limited("too many connections from this address", wait_ms))
 }
 
-/// Whether the opening handshake of a WebSocket may come in without its way through the routes: where to. `None` is no refusal: whoever
-/// speaks against it there has the words for it.
-pub fn gate(
-    web: &Web,
-    origins: &Origins,
-    request: &Request<()>,
-    peer: SocketAddr,
-) -> Option<Endpoint> {
+/// Where a request to the engine leads to, of whichever app.
+pub fn endpoint_of(web: &Web, request: &Request<()>) -> Option<Endpoint> {
     let (app, rest) = web.apps.of_path(request.uri().path())?;
     let wire = match is_socketio(rest) {
         true => Wire::SocketIo,
         false => app.app.entrance(rest).map(|_| Wire::Plain)?,
     };
-    let is_let_in = origin::passes(origins, request.headers())
-        && let_in(web, app, wire, request.uri(), peer).is_ok();
-    is_let_in.then(|| Endpoint::new(app.endpoint, wire))
+    Some(Endpoint::new(app.endpoint, wire))
+}
+
+/// Whether the opening handshake of a WebSocket may come in without its way through the routes; if so, it is counted. No is no refusal:
+/// whoever speaks against it there has the words for it, and counts it.
+pub fn gate(
+    web: &Web,
+    origins: &Origins,
+    request: &Request<()>,
+    endpoint: Endpoint,
+    peer: SocketAddr,
+) -> bool {
+    web.apps.at(endpoint.id).is_some_and(|app| {
+        origin::passes(origins, request.headers())
+            && let_in(web, app, endpoint.wire, request.uri(), peer).is_ok()
+    })
 }
 
 /// Whether a path begins with the name of its app.
