@@ -15,7 +15,7 @@ pub struct Settings {
     pub ping_interval: Duration,
     /// Heartbeat: how long a pong may take. Default 20 s.
     pub ping_timeout: Duration,
-    /// How long a connection may stay without a connected namespace. Default 45 s.
+    /// How long a connection may stay without a connected namespace, at first and again each time that it has left the last one. Default 45 s.
     pub connect_timeout: Duration,
     /// How long an upgrade may take from probe to end. Default 10 s.
     pub upgrade_timeout: Duration,

@@ -7,12 +7,16 @@ use tokio::time::Instant;
 
 use super::{Connection, State};
 use crate::close::{CloseCode, Reason};
+use crate::endpoint::Wire;
 use crate::frame;
 use crate::service::Service;
 use crate::shard::Deadline;
 
 /// A shard that is later than this had no time to read, so that silence says nothing about the client.
 const LATE: Duration = Duration::from_millis(500);
+
+/// How exactly the wheel remembers when something was planned.
+const PRECISION: Duration = Duration::from_millis(1);
 
 /// When a client is judged that could not be judged fairly.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -32,7 +36,7 @@ impl<S: Service> Connection<S> {
         match (deadline, self.state.get()) {
             (Deadline::Ping, State::Open) => self.ping(planned),
             (Deadline::Pong, State::Open) => self.check_pong(planned),
-            (Deadline::Connect, State::Open) => self.check_connected(),
+            (Deadline::Connect, State::Open) => self.check_connected(planned),
             (Deadline::Close, State::Closing) => self.give_up(),
             _ => {}
         }
@@ -75,9 +79,38 @@ impl<S: Service> Connection<S> {
         self.is_gate_closed()
     }
 
-    /// A connection that never asks for a namespace is of no use.
-    fn check_connected(self: &Rc<Self>) {
-        if self.sessions.borrow().is_empty() && self.connecting() == 0 {
+    /// Its last session has gone: from here on it has as long for another one as it had for the first.
+    pub(crate) fn left_alone(&self) {
+        if self.has_or_awaits_session() {
+            return;
+        }
+        self.mark_alone();
+        self.expect_session();
+    }
+
+    /// A CONNECT was refused. If that is why the last deadline was let pass, there is a next one.
+    pub(crate) fn connect_refused(&self) {
+        if !self.has_or_awaits_session() {
+            self.expect_session();
+        }
+    }
+
+    pub(super) fn expect_session(&self) {
+        if self.is_open() && self.endpoint.wire == Wire::SocketIo {
+            let wait = self.shard.settings().connect_timeout;
+            self.shard.after(wait, self.id, Deadline::Connect);
+        }
+    }
+
+    fn has_or_awaits_session(&self) -> bool {
+        !self.sessions.borrow().is_empty() || self.connecting() > 0
+    }
+
+    /// A connection that asks for no namespace is of no use. Sessions that come and go leave deadlines behind: only the last one's counts.
+    fn check_connected(self: &Rc<Self>, planned: Instant) {
+        let timeout = self.shard.settings().connect_timeout;
+        let is_early = |since| since + timeout > planned + PRECISION;
+        if !self.has_or_awaits_session() && !self.alone_since().is_some_and(is_early) {
             self.close(CloseCode::POLICY, "no CONNECT in time", Reason::Protocol);
         }
     }

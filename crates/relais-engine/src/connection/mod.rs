@@ -190,9 +190,6 @@ impl<S: Service> Connection<S> {
             self.shard
                 .after(settings.ping_interval, self.id, Deadline::Ping);
         }
-        if self.endpoint.wire == Wire::SocketIo {
-            self.shard
-                .after(settings.connect_timeout, self.id, Deadline::Connect);
-        }
+        self.expect_session();
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
+use tokio::time::Instant;
 
 use super::Connection;
 use crate::service::Service;
@@ -18,6 +19,8 @@ pub(super) struct Rare {
     connecting: Names,
     /// Namespaces that we ended while the connection went on: what crossed our DISCONNECT is no fault of the client.
     left: Names,
+    /// When its last session went, if it has had one and has none.
+    alone_since: Option<Instant>,
 }
 
 impl<S: Service> Connection<S> {
@@ -75,6 +78,25 @@ impl<S: Service> Connection<S> {
         self.is_named(namespace, |rare| &rare.left)
     }
 
+    /// Its last session has gone.
+    pub(super) fn mark_alone(&self) {
+        self.change_rare(|rare| rare.alone_since = Some(Instant::now()));
+    }
+
+    /// It has a session.
+    pub(crate) fn unmark_alone(&self) {
+        if self.alone_since().is_some() {
+            self.change_rare(|rare| rare.alone_since = None);
+        }
+    }
+
+    pub(super) fn alone_since(&self) -> Option<Instant> {
+        self.rare
+            .borrow()
+            .as_ref()
+            .and_then(|rare| rare.alone_since)
+    }
+
     fn is_named(&self, namespace: &str, names: impl Fn(&Rare) -> &Names) -> bool {
         let rare = self.rare.borrow();
         let mut names = rare.iter().flat_map(|rare| names(rare).iter());
@@ -85,7 +107,8 @@ impl<S: Service> Connection<S> {
         let mut place = self.rare.borrow_mut();
         let rare = place.get_or_insert_default();
         let changed = change(rare);
-        if rare.stash.is_empty() && rare.connecting.is_empty() && rare.left.is_empty() {
+        let is_needed = rare.alone_since.is_some() || !rare.left.is_empty();
+        if !is_needed && rare.stash.is_empty() && rare.connecting.is_empty() {
             *place = None;
         }
         changed

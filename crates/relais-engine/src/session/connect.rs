@@ -79,6 +79,7 @@ fn decide<S: Service>(
             connection.end_sessions(Reason::TransportLost);
         }
         connection.end_connecting(&namespace);
+        connection.connect_refused();
     }
 }
 
@@ -225,6 +226,7 @@ fn create<S: Service>(
         replay: RefCell::default(),
     });
     connection.unmark_left(&namespace);
+    connection.unmark_alone();
     connection.sessions.borrow_mut().push(Rc::clone(&session));
     shard.sessions.borrow_mut().insert(sid, Rc::clone(&session));
     shard.stats.sessions.add(1);

@@ -250,5 +250,6 @@ impl<S: Service> Session<S> {
             .sessions
             .borrow_mut()
             .retain(|session| session.sid != self.sid);
+        self.connection.left_alone();
     }
 }

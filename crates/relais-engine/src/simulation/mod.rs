@@ -23,6 +23,8 @@ mod wire;
 mod world;
 
 #[cfg(test)]
+mod connects;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod failures;

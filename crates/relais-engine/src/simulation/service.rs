@@ -41,6 +41,9 @@ pub(crate) mod kind {
 /// What the ack of an event begins with for which there was no room; its number follows.
 pub(crate) const REFUSED: &str = "\"overloaded\",";
 
+/// A namespace that there never is.
+pub(crate) const NOWHERE: &str = "/nowhere";
+
 /// Text of the panics that are part of the schedule.
 pub(crate) const TOLD_TO: &str = "told to panic";
 
@@ -85,6 +88,9 @@ impl SimulatedService {
     fn decide(&self, connect: &Connect) -> Result<Accept<Data>, Refuse> {
         let mut world = self.0.lock();
         let refusing = world.weather.service_refuses_percent;
+        if &*connect.namespace == NOWHERE {
+            return Err(Refuse::invalid_namespace());
+        }
         if world.chance.percent(refusing) {
             return Err(match world.chance.percent(30) {
                 true => Refuse::invalid_namespace(),

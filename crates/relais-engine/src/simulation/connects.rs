@@ -1,0 +1,73 @@
+//! Connections and their sessions: those that have none, and those that want the same one.
+
+use std::time::Duration;
+
+use super::agent::FAST;
+use super::house;
+use super::link::{Came, Link};
+use super::scenarios::{Stage, play, settings};
+use super::service::NOWHERE;
+use crate::endpoint::Wire;
+use crate::settings::Settings;
+
+/// Reads a link for a while; whether the server has ended it.
+async fn is_ended_within(stage: &mut Stage, link: &mut Link, milliseconds: u64) -> bool {
+    for _ in 0..=milliseconds / 10 {
+        stage.pass(0).await;
+        for came in link.pump(FAST).unwrap_or_default() {
+            match came {
+                Came::Text(ping) if ping == "2" => link.send("3"),
+                Came::Closed(_) | Came::Lost => return true,
+                _ => {}
+            }
+        }
+    }
+    false
+}
+
+/// A connection that says this, with waits of so many milliseconds between, and then nothing more; whether it was ended within a time.
+async fn say_and_wait(packets: &[&str], milliseconds: u64) -> (bool, house::Closed) {
+    let limits = Settings {
+        connect_timeout: Duration::from_secs(2),
+        ..settings()
+    };
+    let mut stage = Stage::new(limits, &[]);
+    let mut link = Link::websocket(&stage.house.engine, 1, "l=1", 4096, Wire::SocketIo);
+    for packet in packets {
+        match packet.strip_prefix("wait ").map(str::parse) {
+            Some(wait) => {
+                let wait = wait.expect("a number of milliseconds");
+                is_ended_within(&mut stage, &mut link, wait).await;
+            }
+            None => link.send(packet),
+        }
+    }
+    let is_ended = is_ended_within(&mut stage, &mut link, milliseconds).await;
+    link.cut(true);
+    (is_ended, stage.end().await)
+}
+
+#[test]
+fn who_has_left_its_last_namespace_has_as_long_for_another_as_at_first() {
+    play(async || {
+        let (is_ended, closed) = say_and_wait(&["40", "wait 1000", "41"], 1500).await;
+        assert!(!is_ended, "it was closed before its time");
+        closed
+    });
+    play(async || {
+        let (is_ended, closed) = say_and_wait(&["40", "wait 3000", "41"], 2500).await;
+        assert!(is_ended, "it stays without a session");
+        closed
+    });
+}
+
+#[test]
+fn who_is_refused_behind_the_deadline_does_not_stay_without_a_session() {
+    play(async || {
+        let refused = format!("40{NOWHERE},");
+        let packets = ["40", "wait 3000", "41", "wait 1900", &refused];
+        let (is_ended, closed) = say_and_wait(&packets, 2500).await;
+        assert!(is_ended, "it stays without a session");
+        closed
+    });
+}
