@@ -155,23 +155,15 @@ async fn accepted<S: Service>(
     let shard = &connection.shard;
     let sid = accept.sid.take().unwrap_or_else(session_id);
     let claim = shard.engine.registry().claim(&sid, shard.index);
-    if let Some(older) = claim.older {
-        match shard.session(&sid) {
-            Some(session) if older.shard == shard.index => {
-                if session.generation() == older.generation {
-                    session.fence();
-                }
-            }
-            _ => shard.engine.fence(&sid, older).await,
+    for older in &claim.older {
+        if older.shard == shard.index {
+            shard.fence(&sid, older.generation);
+        } else {
+            shard.engine.fence(&sid, *older).await;
         }
     }
     // Somebody may have claimed it after us while we waited; then we are the older one.
-    let is_newest = shard
-        .engine
-        .registry()
-        .find(&sid)
-        .is_some_and(|entry| entry.generation == claim.generation);
-    if !is_newest {
+    if !shard.engine.registry().fenced(&sid, claim.generation) {
         connection.close(CloseCode::NORMAL, "taken over", Reason::TransportLost);
         return;
     }
@@ -228,7 +220,11 @@ fn create<S: Service>(
     connection.unmark_left(&namespace);
     connection.unmark_alone();
     connection.sessions.borrow_mut().push(Rc::clone(&session));
-    shard.sessions.borrow_mut().insert(sid, Rc::clone(&session));
+    let older = shard.sessions.borrow_mut().insert(sid, Rc::clone(&session));
+    if let Some(older) = older {
+        // Fenced already, as far as anybody knew of it: two must never live.
+        older.fence();
+    }
     shard.stats.sessions.add(1);
     let mut scopes = shard.hub.borrow_mut();
     let hub = shard.scope_hub(&mut scopes, accept.scope);

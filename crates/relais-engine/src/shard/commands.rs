@@ -109,11 +109,7 @@ impl<S: Service> Shard<S> {
                 generation,
                 done,
             } => {
-                if let Some(session) = self.session(&sid)
-                    && session.generation() <= generation
-                {
-                    session.fence();
-                }
+                self.fence(&sid, generation);
                 let _ = done.send(());
             }
         }
@@ -216,6 +212,15 @@ impl<S: Service> Shard<S> {
             None => {
                 let _ = reply.send(PostAnswer::Refused(HandshakeError::SessionUnknown));
             }
+        }
+    }
+
+    /// Ends the connection of a session that is of this generation or an older one, if it is here.
+    pub(crate) fn fence(&self, sid: &Sid, generation: u64) {
+        if let Some(session) = self.session(sid)
+            && session.generation() <= generation
+        {
+            session.fence();
         }
     }
 

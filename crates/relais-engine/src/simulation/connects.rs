@@ -71,3 +71,29 @@ fn who_is_refused_behind_the_deadline_does_not_stay_without_a_session() {
         closed
     });
 }
+
+#[test]
+fn of_three_connections_of_a_session_the_last_is_answered_when_both_others_are_fenced() {
+    play(async || {
+        let limits = Settings {
+            shards: 3,
+            inbox_max: 1,
+            ..settings()
+        };
+        let mut stage = Stage::new(limits, &["/"]);
+        stage.enter(4096).await;
+        let first = stage.house.engine.port(0).map(|port| port.commands.clone());
+        // The shard of the first has so much to do that nothing more can be asked of it.
+        let busy = first.and_then(|commands| commands.try_reserve_owned().ok());
+        assert!(busy.is_some());
+        stage.agents[0].open(2, false, 4096);
+        stage.pass(50).await;
+        stage.agents[0].open(3, false, 4096);
+        stage.pass(50).await;
+        assert!(!stage.agents[0].is_connected());
+        drop(busy);
+        stage.pass(50).await;
+        assert!(stage.agents[0].is_connected());
+        stage.end().await
+    });
+}
