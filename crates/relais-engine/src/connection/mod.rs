@@ -3,6 +3,7 @@
 //! Packets come in from a transport, frames leave through the outbox. Whatever the service is told happens here and in
 //! [`crate::session`]; which bytes travel how is the transports' affair.
 
+mod bucket;
 mod closing;
 mod heartbeat;
 mod incoming;
@@ -29,6 +30,7 @@ use crate::shard::{Deadline, Shard};
 use crate::sid::ConnectionId;
 use crate::stream::Stream;
 use crate::transport::polling::Polling;
+use bucket::Bucket;
 pub(crate) use packed::Packed;
 use rare::Rare;
 
@@ -77,16 +79,8 @@ pub(crate) struct Connection<S: Service> {
     /// CONNECTs in the current minute.
     attempts: Cell<(u32, u32)>,
     pub(crate) awaits_pong: Cell<bool>,
-    /// Control packets in the current second.
-    control: Cell<(u32, u32)>,
-}
-
-/// Counts one more in a window of time; how many it has now.
-fn count_in(counter: &Cell<(u32, u32)>, window: u32) -> u32 {
-    let (last, count) = counter.get();
-    let count = if last == window { count + 1 } else { 1 };
-    counter.set((window, count));
-    count
+    /// For control packets.
+    control: Bucket,
 }
 
 impl<S: Service> Connection<S> {
@@ -120,7 +114,7 @@ impl<S: Service> Connection<S> {
             rare: RefCell::default(),
             attempts: Cell::new((0, 0)),
             awaits_pong: Cell::new(false),
-            control: Cell::new((0, 0)),
+            control: Bucket::default(),
         });
         shard
             .connections
@@ -175,13 +169,17 @@ impl<S: Service> Connection<S> {
 
     /// Counts a control packet; false when there are too many of them.
     pub(crate) fn allow_control(&self) -> bool {
-        let count = count_in(&self.control, self.shard.second());
-        count <= self.shard.settings().control_per_second.saturating_mul(2)
+        let per_second = self.shard.settings().control_per_second;
+        self.control.take(self.shard.age(), per_second)
     }
 
     /// Counts a CONNECT; how many there were in this minute.
     fn count_attempt(&self) -> u32 {
-        count_in(&self.attempts, self.shard.second() / 60)
+        let minute = u32::try_from(self.shard.age().as_secs() / 60).unwrap_or(u32::MAX);
+        let (last, count) = self.attempts.get();
+        let count = if last == minute { count + 1 } else { 1 };
+        self.attempts.set((minute, count));
+        count
     }
 
     fn start_clocks(&self) {

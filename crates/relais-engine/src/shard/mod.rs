@@ -305,9 +305,9 @@ impl<S: Service> Shard<S> {
         Arc::clone(&self.root)
     }
 
-    /// Whole seconds since the shard began; for coarse rate limits.
-    pub(crate) fn second(&self) -> u32 {
-        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
+    /// How long ago the shard began; what rate limits count in.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
     }
 
     pub(crate) fn websocket_limits(&self, payload_bytes_max: usize) -> websocket::Limits {
