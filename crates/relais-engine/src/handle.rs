@@ -408,6 +408,44 @@ fn port(inbox_max: usize) -> (ShardPort, Inbox) {
 fn offer(port: &ShardPort, delivery: &Arc<Delivery>) {
     if port.deliveries.try_send(Arc::clone(delivery)).is_err() {
         port.stats.inbox_full_total.add_shared(1);
+        if delivery.position().is_none() {
+            let lost = delivery.events().len() as u64;
+            port.stats.volatile_dropped_total.add_shared(lost);
+        }
         port.missed.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::OutEvent;
+    use crate::hub::census::Attendance;
+    use crate::room::Position;
+
+    #[test]
+    fn what_a_full_inbox_loses_is_counted_as_dropped_and_what_the_log_has_is_not() {
+        let settings = Settings {
+            shards: 1,
+            inbox_max: 1,
+            ..Settings::default()
+        };
+        let (engine, _inboxes) = EngineHandle::prepare(settings).unwrap();
+        let scope = Scope(1);
+        let _attendance = Attendance::begin(&engine.ports()[0].census, scope);
+        let event = Arc::new(OutEvent::to_room(Room::from("a"), "typing", "true"));
+        for _ in 0..3 {
+            engine.publish(Arc::new(Delivery::volatile(scope, event.clone())));
+        }
+        let position = Position {
+            epoch: 1,
+            position: 1,
+        };
+        engine.publish(Arc::new(Delivery::durable(scope, position, event)));
+        let stats = engine.stats();
+        assert_eq!(
+            (stats.inbox_full_total, stats.volatile_dropped_total),
+            (3, 2)
+        );
     }
 }

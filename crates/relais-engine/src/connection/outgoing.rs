@@ -67,11 +67,11 @@ impl<S: Service> Connection<S> {
             Pushed::Queued { dropped } => {
                 if dropped > 0 {
                     let stats = &self.shard.stats;
-                    stats.volatile_dropped_total.add(u64::from(dropped));
+                    stats.volatile_dropped_total.add_shared(u64::from(dropped));
                 }
                 self.shard.mark_dirty(self);
             }
-            Pushed::Dropped => self.shard.stats.volatile_dropped_total.add(1),
+            Pushed::Dropped => self.shard.stats.volatile_dropped_total.add_shared(1),
             Pushed::Full => self.doom(Reason::SlowConsumer),
         }
     }
