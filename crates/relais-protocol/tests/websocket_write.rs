@@ -47,20 +47,6 @@ fn a_long_close_reason_is_cut_between_two_characters() {
     assert!(std::str::from_utf8(&frame[4..]).is_ok());
 }
 
-#[test]
-fn codes_that_invite_a_reconnect_are_told_from_those_that_do_not() {
-    for code in [
-        CloseCode::INTERNAL_ERROR,
-        CloseCode::RESTART,
-        CloseCode::SLOW_CONSUMER,
-    ] {
-        assert!(code.is_retryable());
-    }
-    for code in [CloseCode::NORMAL, CloseCode::POLICY, CloseCode::TOO_BIG] {
-        assert!(!code.is_retryable());
-    }
-}
-
 proptest! {
     #[test]
     fn a_header_is_as_long_as_announced_and_names_its_payload(

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-/// The protocol's own parameters. All optional: which are needed is [`handshake`](super::handshake)'s question.
+/// The protocol's own parameters that mean something. All optional: which are needed is [`handshake`](super::handshake)'s question.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query<'a> {
     /// `EIO`: the protocol version, `4`.
@@ -15,10 +15,6 @@ pub struct Query<'a> {
     pub transport: Option<Cow<'a, str>>,
     /// `sid`: the session, absent in a handshake. An empty one counts as absent.
     pub sid: Option<Cow<'a, str>>,
-    /// `t`: there only to defeat caches.
-    pub t: Option<Cow<'a, str>>,
-    /// `b64`: asked for text-only payloads in older versions; every payload is text now.
-    pub b64: Option<Cow<'a, str>>,
 }
 
 impl<'a> Query<'a> {
@@ -32,8 +28,7 @@ impl<'a> Query<'a> {
                 "EIO" => query.eio = Some(value),
                 "transport" => query.transport = Some(value),
                 "sid" => query.sid = Some(value).filter(|sid| !sid.is_empty()),
-                "t" => query.t = Some(value),
-                "b64" => query.b64 = Some(value),
+                // `t` only defeats caches; `b64` asked older versions for text, which every payload is now.
                 _ => {}
             }
         }

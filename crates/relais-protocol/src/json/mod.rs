@@ -9,7 +9,6 @@ mod scanner;
 
 use bytes::BufMut;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 pub(crate) use scanner::Scanner;
 use scanner::plain_run;
@@ -68,14 +67,6 @@ impl<'a> Json<'a> {
     /// # Errors
     /// What `serde_json` says when the value has another shape.
     pub fn parse<T: Deserialize<'a>>(self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(self.0)
-    }
-
-    /// The value as `serde_json`'s own raw type (a second pass over the text).
-    ///
-    /// # Errors
-    /// None in practice: the text is one well-formed value.
-    pub fn raw_value(self) -> Result<&'a RawValue, serde_json::Error> {
         serde_json::from_str(self.0)
     }
 

@@ -95,10 +95,4 @@ impl Decoder {
         }
         Ok(self.pending.take().map(|pending| pending.packet))
     }
-
-    /// Whether attachments are outstanding.
-    #[must_use]
-    pub fn is_mid_packet(&self) -> bool {
-        self.pending.is_some()
-    }
 }

@@ -3,9 +3,7 @@
 //! | code | sent when | a client should |
 //! |---|---|---|
 //! | 1000 | the session ended as both sides wished | stay away |
-//! | 1001 | this endpoint goes away | reconnect |
 //! | 1002 | the client broke a protocol | not repeat itself |
-//! | 1003 | a kind of message that is not served here | not repeat itself |
 //! | 1007 | text that is not UTF-8 | not repeat itself |
 //! | 1008 | refused by policy: token, rate, origin | stay away until it has something better |
 //! | 1009 | a message over the limit | send less |
@@ -23,12 +21,8 @@ pub struct CloseCode(u16);
 impl CloseCode {
     /// 1000: done.
     pub const NORMAL: Self = Self(1000);
-    /// 1001: the endpoint goes away.
-    pub const GOING_AWAY: Self = Self(1001);
     /// 1002: protocol violated.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// 1003: kind of data not accepted.
-    pub const UNSUPPORTED: Self = Self(1003);
     /// 1007: payload inconsistent with its type.
     pub const INVALID_PAYLOAD: Self = Self(1007);
     /// 1008: refused by policy.
@@ -60,12 +54,6 @@ impl CloseCode {
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
-    }
-
-    /// Whether a client that sees this code may come back by itself.
-    #[must_use]
-    pub fn is_retryable(self) -> bool {
-        matches!(self.0, 1001 | 1011..=1013 | 4008)
     }
 }
 

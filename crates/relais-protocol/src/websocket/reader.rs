@@ -121,12 +121,6 @@ impl Reader {
         result.map(Some)
     }
 
-    /// Whether the client is in the middle of a frame or a message: then silence is suspicious.
-    #[must_use]
-    pub fn is_mid_message(&self) -> bool {
-        self.header_bytes > 0 || self.frame.is_some() || self.pending.is_some()
-    }
-
     /// Whether nothing more is read: there was an error, or the close frame.
     #[must_use]
     pub fn is_closed(&self) -> bool {
