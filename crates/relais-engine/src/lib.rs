@@ -56,7 +56,7 @@ pub use close::{CloseCode, Reason};
 pub use delivery::{Delivery, OutEvent, Publication};
 pub use endpoint::{Endpoint, Wire};
 pub use handle::{EngineHandle, StartError};
-pub use http::{ResponseBody, discard_body};
+pub use http::{RequestBody, ResponseBody, discard_body};
 pub use log::{Log, LogError, LogPage, NoLog};
 pub use raw::{Raw, RawMessage};
 pub use room::{Offset, Position, Room, Scope, Sid};

@@ -26,6 +26,17 @@ use crate::endpoint::{Endpoint, Wire};
 use crate::handle::EngineHandle;
 use crate::sid::ConnectionId;
 
+/// The body of a request, of whichever HTTP library.
+pub trait RequestBody:
+    Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static
+{
+}
+
+impl<B> RequestBody for B where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static
+{
+}
+
 impl EngineHandle {
     /// Answers one HTTP request to an endpoint: handshake, polling, WebSocket and upgrade. `peer` is the client's address.
     ///
@@ -37,8 +48,7 @@ impl EngineHandle {
         peer: SocketAddr,
     ) -> Response<ResponseBody>
     where
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: RequestBody,
     {
         let endpoint = endpoint.into();
         // Only a POST has a body of interest; without it the rest is `Sync`, as futures that borrow it across a wait must be.
@@ -77,17 +87,13 @@ impl EngineHandle {
         }
     }
 
-    async fn resume_polling<B>(
+    async fn resume_polling(
         &self,
         request: &Request<()>,
-        body: B,
+        body: impl RequestBody,
         endpoint: Endpoint,
         id: ConnectionId,
-    ) -> Response<ResponseBody>
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    ) -> Response<ResponseBody> {
         match *request.method() {
             Method::GET => polling::poll(self, request, id).await,
             Method::POST => polling::post(self, request, body, endpoint, id).await,

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body;
@@ -11,6 +10,7 @@ use relais_protocol::engineio::HandshakeError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::RequestBody;
 use super::discard::discard_body;
 use super::response::{self, ResponseBody};
 use crate::command::{Command, HttpCommand, PollAnswer, PollNumber, PostAnswer, PostBody};
@@ -94,17 +94,13 @@ impl Drop for TellOnDrop {
     }
 }
 
-pub(super) async fn post<B>(
+pub(super) async fn post(
     engine: &EngineHandle,
     request: &Request<()>,
-    body: B,
+    body: impl RequestBody,
     endpoint: Endpoint,
     id: ConnectionId,
-) -> Response<ResponseBody>
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+) -> Response<ResponseBody> {
     let Some(port) = engine.port(id.shard()) else {
         return response::refusal(HandshakeError::SessionUnknown);
     };
@@ -150,11 +146,11 @@ where
 }
 
 /// `None` when the client gave up.
-async fn read<B>(mut body: Pin<&mut B>, is_binary: bool, bytes_max: usize) -> Option<PostBody>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+async fn read(
+    mut body: Pin<&mut impl RequestBody>,
+    is_binary: bool,
+    bytes_max: usize,
+) -> Option<PostBody> {
     if is_binary {
         // Version 4 sends binary as base64 text.
         discard_body(body, bytes_max).await;
