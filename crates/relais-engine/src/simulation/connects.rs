@@ -97,3 +97,19 @@ fn of_three_connections_of_a_session_the_last_is_answered_when_both_others_are_f
         stage.end().await
     });
 }
+
+#[test]
+fn a_client_that_answers_no_ping_is_gone_after_one_interval_and_one_timeout() {
+    play(async || {
+        // 5 s and 3 s, and a slot of the wheel more.
+        let mut stage = Stage::new(settings(), &["/"]);
+        stage.agents[0].open(1, false, 4096);
+        stage.agents[0].is_mute = true;
+        stage.pass(7700).await;
+        assert_eq!(stage.house.engine.stats().connections, 1);
+        stage.pass(500).await;
+        let stats = stage.house.engine.stats();
+        assert_eq!((stats.connections, stats.heartbeats_missed_total), (0, 1));
+        stage.end().await
+    });
+}
