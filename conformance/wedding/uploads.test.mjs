@@ -7,6 +7,7 @@ import path from 'node:path';
 import { assertProblem, unique } from '../lib/bam.mjs';
 import { relais } from '../lib/servers.mjs';
 import { eventually } from '../lib/wait.mjs';
+import { called } from '../lib/witness.mjs';
 import { UUID, Wedding, assertFields } from '../lib/wedding.mjs';
 import { png } from '../studio/scene.mjs';
 
@@ -20,7 +21,9 @@ async function upload(guest, bytes = png(40, 30), { name = 'cake.png', field = '
   const form = new FormData();
   form.append(field, new Blob([bytes], { type: 'image/png' }), name);
   const response = await fetch(`${server.url}/api/photos/upload`, { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: form });
-  return { status: response.status, headers: response.headers, body: await response.json() };
+  const answer = { status: response.status, headers: response.headers, body: await response.json() };
+  called('POST', '/api/photos/upload', answer);
+  return answer;
 }
 
 async function uploaded(guest, bytes) {
