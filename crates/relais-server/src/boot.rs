@@ -222,8 +222,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
     let hub = Arc::new(Hub::new(scopes.clone()));
     let store = Arc::new(open_store(&settings, hub.clone())?);
     scopes.set_store(store.clone());
-    let files = Files::open(&settings.files, store.id(), &secret, &base(address), clock)?;
-    let files = Arc::new(files);
+    let files = open_files(&settings, &store, &secret, address, clock)?;
     scopes.set_links(files.links().clone());
     let apps = Arc::new(serve_apps(
         &settings,
@@ -442,6 +441,17 @@ fn open_store(settings: &Settings, hub: Arc<Hub>) -> Result<SqliteStore, OpenErr
         ..Retention::default()
     };
     SqliteStore::open(options, hub, Arc::new(|| Epoch(rand::random::<u32>() >> 1)))
+}
+
+fn open_files(
+    settings: &Settings,
+    store: &SqliteStore,
+    secret: &str,
+    address: SocketAddr,
+    clock: Clock,
+) -> Result<SharedFiles, BootError> {
+    let files = Files::open(&settings.files, store.id(), secret, &base(address), clock)?;
+    Ok(Arc::new(files))
 }
 
 fn serve_apps(
