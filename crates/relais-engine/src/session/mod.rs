@@ -3,6 +3,7 @@
 //! Born by [`connect`], ended by [`Session::end`] once. It writes to its connection only; it never touches a socket.
 
 mod acks;
+mod backlog;
 pub(crate) mod connect;
 mod pipeline;
 mod rooms;

@@ -1,8 +1,7 @@
 //! One session's commands in flight: events are handled in the order sent, and their acks leave in that order.
 //!
 //! A pipelined command runs beside others, at most `pipeline_max` of them; a barrier waits for all before it and holds all behind
-//! it. What is held is bounded too: then the connection's gate closes, and nothing more is read. That lasts for a short while only, because
-//! behind the events wait heartbeats: a session that stays full is overloaded, and what it cannot hold is refused at once by the service.
+//! it. What is held is the [`backlog`](super::backlog)'s affair, and so is what happens when it is too much.
 //!
 //! Commands that were begun are seen through when their session ends; what was not begun is forgotten.
 
@@ -14,15 +13,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 
 use super::Session;
+use super::backlog::{Backlog, Held};
 use crate::ack_id::AckId;
 use crate::delivery::Form;
 use crate::frame;
 use crate::panics::{Guarded, guard};
 use crate::service::{Event, Flow, LocalFuture, Reply, Service};
-use crate::settings::Settings;
 use crate::socket::Socket;
 
 /// How long a client's last commands may take after it has gone.
@@ -32,18 +30,12 @@ const LEAVING_MAX: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(super) struct Pipeline {
     entries: VecDeque<Entry>,
-    held: VecDeque<Held>,
-    held_bytes: usize,
+    backlog: Backlog,
     /// The last entry is a barrier.
     has_barrier: bool,
     /// A driver exists, with this waker once it has run.
     is_driven: bool,
     waker: Option<Waker>,
-    is_gate_closed: bool,
-    /// Since when there has been too much, without a pause in which nothing was held.
-    full_since: Option<Instant>,
-    /// That has lasted too long: what cannot be held is refused.
-    is_overloaded: bool,
 }
 
 /// What is done with an event.
@@ -69,21 +61,9 @@ enum State {
     Done(Option<Reply>),
 }
 
-/// An event that has to wait for its turn.
-struct Held {
-    name: Box<str>,
-    args: Box<str>,
-    attachments: Vec<Bytes>,
-    ack: Option<AckId>,
-}
-
 impl Pipeline {
     fn must_hold(&self, pipeline_max: usize) -> bool {
         self.has_barrier || self.entries.len() >= pipeline_max
-    }
-
-    fn is_full(&self, settings: &Settings) -> bool {
-        self.held.len() >= settings.held_max || self.held_bytes >= settings.max_payload_bytes
     }
 
     /// What was begun and is not done. A barrier behind others was never polled, so nothing of it has happened.
@@ -151,7 +131,7 @@ impl<S: Service> Session<S> {
         let Some(pipeline) = self.pipeline.take() else {
             return;
         };
-        if pipeline.is_gate_closed {
+        if pipeline.backlog.is_gate_closed() {
             self.connection.open_gate();
         }
         if let Some(waker) = &pipeline.waker {
@@ -196,47 +176,28 @@ impl<S: Service> Session<S> {
             return Turn::Now;
         };
         let settings = self.connection.shard.settings();
-        if pipeline.held.is_empty() && !pipeline.must_hold(settings.pipeline_max) {
+        if pipeline.backlog.is_empty() && !pipeline.must_hold(settings.pipeline_max) {
             return Turn::Now;
         }
-        if pipeline.is_overloaded && pipeline.is_full(settings) {
+        if pipeline.backlog.refuses(settings) {
             return Turn::Never;
         }
-        let attached: usize = attachments.iter().map(Bytes::len).sum();
-        pipeline.held_bytes += name.len() + args.len() + attached;
-        pipeline.held.push_back(Held {
+        let held = Held {
             name: name.into(),
             args: args.into(),
             attachments: attachments.to_vec(),
             ack: ack.take(),
-        });
-        if pipeline.is_full(settings) && !pipeline.is_overloaded && !pipeline.is_gate_closed {
-            pipeline.is_gate_closed = true;
-            self.connection.close_gate();
-            if pipeline.full_since.is_none() {
-                let since = Instant::now();
-                pipeline.full_since = Some(since);
-                self.limit_fullness(since);
-            }
-        }
+        };
+        self.keep(&mut pipeline.backlog, held);
         Turn::Later
     }
 
-    /// Reading does not stop for longer than [`Settings::gate_closed_max`]: then the session counts as overloaded.
-    fn limit_fullness(self: &Rc<Self>, since: Instant) {
-        let session = Rc::clone(self);
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(session.connection.shard.settings().gate_closed_max).await;
-            let mut pipeline = session.pipeline.borrow_mut();
-            let full = pipeline.as_mut().filter(|p| p.full_since == Some(since));
-            let Some(full) = full else {
-                return;
-            };
-            full.is_overloaded = true;
-            if std::mem::take(&mut full.is_gate_closed) {
-                session.connection.open_gate();
-            }
-        });
+    /// Does something with what waits, if anything is in flight at all.
+    pub(super) fn change_backlog<T>(&self, change: impl FnOnce(&mut Backlog) -> T) -> Option<T> {
+        let mut pipeline = self.pipeline.borrow_mut();
+        pipeline
+            .as_mut()
+            .map(|pipeline| change(&mut pipeline.backlog))
     }
 
     fn take(self: &Rc<Self>, flow: Flow, ack: Option<AckId>) {
@@ -451,28 +412,13 @@ impl<S: Service> Session<S> {
 
     /// Lets the next held event go, if it may. True: something new is to be polled or answered.
     fn admit(self: &Rc<Self>) -> bool {
-        let held = {
-            let mut pipeline = self.pipeline.borrow_mut();
-            let Some(pipeline) = pipeline.as_mut() else {
-                return false;
-            };
-            if pipeline.must_hold(self.connection.shard.settings().pipeline_max) {
-                return false;
-            }
-            let Some(held) = pipeline.held.pop_front() else {
-                return false;
-            };
-            let attached: usize = held.attachments.iter().map(Bytes::len).sum();
-            pipeline.held_bytes -= held.name.len() + held.args.len() + attached;
-            if pipeline.is_gate_closed {
-                pipeline.is_gate_closed = false;
-                self.connection.open_gate();
-            }
-            if pipeline.held.is_empty() {
-                pipeline.full_since = None;
-                pipeline.is_overloaded = false;
-            }
-            held
+        let pipeline_max = self.connection.shard.settings().pipeline_max;
+        let must_hold = |pipeline: &Pipeline| pipeline.must_hold(pipeline_max);
+        if self.pipeline.borrow().as_deref().is_none_or(must_hold) {
+            return false;
+        }
+        let Some(held) = self.next_held() else {
+            return false;
         };
         let wants_ack = held.ack.is_some();
         let flow = self.decide(&held.name, &held.args, &held.attachments, wants_ack);
