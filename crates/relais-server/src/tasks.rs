@@ -89,12 +89,23 @@ fn check(file: &Path) -> Result<(), String> {
     match App::parse(&file.display().to_string(), &text) {
         Ok(app) => {
             let (events, routes) = (app.client.iter().count(), app.http.iter().count());
-            print(&format!(
-                "{}: {} client events, {} server events, {routes} routes: right\n",
+            let mut text = String::new();
+            for warning in &app.warnings {
+                let place = (&warning.file, warning.line, warning.column);
+                // Writing to a String cannot fail.
+                let _ = writeln!(
+                    text,
+                    "{}:{}:{}: warning: {}",
+                    place.0, place.1, place.2, warning.message
+                );
+            }
+            let _ = writeln!(
+                text,
+                "{}: {events} client events, {} server events, {routes} routes: right",
                 app.name,
-                events,
-                app.server.iter().count()
-            ))
+                app.server.tables()
+            );
+            print(&text)
         }
         Err(mistakes) => Err(format!("{} has mistakes\n{mistakes}", file.display())),
     }

@@ -69,7 +69,7 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
     check_rooms_items(&top, &rooms, &items);
     let types = Types::read(top.table("types"), &presence.statuses);
     let named = named_shapes(top.table("shapes").as_ref());
-    let shapes = Shapes::new(reader, &rooms, items.fields(), named);
+    let shapes = Shapes::new(reader, &rooms, (&items, &presence.statuses), named);
 
     let compiler = Compiler {
         types: &types,
@@ -90,6 +90,7 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
         None => Some(built_in(METRICS, COUNTERS)),
     };
     shapes.finish();
+    shapes.between.finish(reader);
     let claims = identity.first_claims();
     let demo = Demo::read(top.table("demo"), claims, &role_names, &rooms, &|name| {
         is_sent(name, &client, &http)
@@ -120,6 +121,7 @@ fn read(reader: &Reader<'_>, document: &DeTable<'_>) -> Option<App> {
         demo,
         notifications,
         metrics: metrics?,
+        warnings: reader.warnings(),
     })
 }
 
@@ -216,7 +218,8 @@ fn built_in(text: &'static str, facts: &[Fact]) -> Shape {
     let reader = Reader::new("built in", text);
     let document = reader.document();
     let rooms = Rooms::default();
-    let shapes = Shapes::new(&reader, &rooms, None, Vec::new());
+    let items = Items::default();
+    let shapes = Shapes::new(&reader, &rooms, (&items, &[]), Vec::new());
     let table = Table::new(&reader, 0..0, document.get_ref());
     let map = table
         .entry("map")

@@ -9,6 +9,7 @@
 //! The grammar is documented, key by key, in `docs/APPS.md`.
 
 mod audience;
+mod between;
 mod binary;
 mod body;
 mod catalogue;
@@ -32,6 +33,7 @@ mod request;
 mod rooms;
 mod rule;
 mod schema;
+mod selectors;
 mod server;
 mod settings;
 mod shape;
@@ -128,6 +130,8 @@ pub struct App {
     /// Notifications that events make: type, what makes it, to whom, and its fields.
     pub notifications: Notices,
     metrics: Shape,
+    /// What is right in the file and yet likely not meant.
+    pub warnings: Vec<Mistake>,
 }
 
 /// What a new session is told about itself.

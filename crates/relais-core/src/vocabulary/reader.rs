@@ -21,6 +21,7 @@ pub(super) struct Reader<'t> {
     file: &'t str,
     text: &'t str,
     mistakes: RefCell<Vec<(usize, String)>>,
+    warnings: RefCell<Vec<(usize, String)>>,
 }
 
 impl<'t> Reader<'t> {
@@ -29,6 +30,7 @@ impl<'t> Reader<'t> {
             file,
             text,
             mistakes: RefCell::default(),
+            warnings: RefCell::default(),
         }
     }
 
@@ -50,15 +52,31 @@ impl<'t> Reader<'t> {
         }
     }
 
+    /// Notes what is right and yet likely not meant.
+    pub(super) fn warn(&self, at: usize, message: String) {
+        let mut warnings = self.warnings.borrow_mut();
+        if !warnings.iter().any(|(place, _)| *place == at) {
+            warnings.push((at, message));
+        }
+    }
+
     pub(super) fn has_mistakes(&self) -> bool {
         !self.mistakes.borrow().is_empty()
     }
 
     /// All mistakes in the order of the file.
     pub(super) fn finish(self) -> Mistakes {
+        Mistakes(self.placed(self.mistakes.take()))
+    }
+
+    /// All warnings in the order of the file.
+    pub(super) fn warnings(&self) -> Vec<Mistake> {
+        self.placed(self.warnings.take())
+    }
+
+    fn placed(&self, mut noted: Vec<(usize, String)>) -> Vec<Mistake> {
         let file: Arc<str> = self.file.into();
-        let mut mistakes = self.mistakes.into_inner();
-        mistakes.sort();
+        noted.sort();
         let place = |(at, message): (usize, String)| {
             let (line, column) = line_and_column(self.text, at);
             Mistake {
@@ -68,7 +86,7 @@ impl<'t> Reader<'t> {
                 message,
             }
         };
-        Mistakes(mistakes.into_iter().map(place).collect())
+        noted.into_iter().map(place).collect()
     }
 }
 

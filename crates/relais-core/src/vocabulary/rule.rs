@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use toml::de::DeValue;
 
+use super::between::check_items;
 use super::catalogue::{self, Operation, Parameter, Takes};
 use super::command::Verb;
 use super::mistake::suggestion;
@@ -115,6 +116,11 @@ impl Rule {
         let to = compiler.targets_of(table, operation, to, &fields);
         let item = compiler.item_of(table, operation, item);
         let sources = compiler.sources_of(table, operation, map.as_ref(), &fields);
+        let kind = item.as_ref().and_then(|item| compiler.items.get(item));
+        let of_items = (compiler.items, kind);
+        check_items(table, map.as_ref(), operation, of_items, &sources);
+        let between = &compiler.shapes.between;
+        between.reads(table, operation, item.as_ref(), &sources);
         let reply = reply.and_then(|entry| {
             let of = format!("the reply of {}", operation.name);
             compiler.shapes.compile(entry.node, operation.reply, &of)
@@ -214,7 +220,7 @@ impl<'t> Compiler<'t> {
         // A field with a mistake keeps its name, so that what refers to it is not a mistake as well.
         let field = |entry| {
             let field = self.types.field(&declared, entry);
-            field.or_else(|| self.types.plain(entry.key, "any", true))
+            field.or_else(|| self.types.plain(entry.key, "any", false))
         };
         declared.named().iter().filter_map(field).collect()
     }
@@ -307,7 +313,10 @@ impl<'t> Compiler<'t> {
                     None => return None,
                 },
             };
-            if let Some(problem) = misfit(&source, parameter, operation, fields) {
+            let problem = misfit(&source, parameter, operation, fields);
+            if let Some(problem) =
+                problem.or_else(|| missing(&source, parameter, operation, fields))
+            {
                 table.note(at, problem);
             }
             Some(source)
@@ -354,6 +363,28 @@ fn mapped<'t>(table: &Table<'t>, node: Node<'t>, fields: &Fields) -> Result<Sour
             kind(other)
         )),
     }
+}
+
+/// A field that the operation needs, and that clients may leave out.
+fn missing(
+    source: &Source,
+    parameter: &Parameter,
+    operation: &Operation,
+    fields: &Fields,
+) -> Option<String> {
+    let Source::Field(index, steps) = source else {
+        return None;
+    };
+    let field = fields.0.get(*index)?;
+    let may_be_missing = parameter.required && !field.required && field.default.is_none();
+    let (name, needed, operation) = (&field.name, parameter.name, operation.name);
+    let remedy = match steps.is_empty() {
+        true => "take the \"?\" or \"optional\" away, or give it a \"default\"",
+        false => "take the \"?\" or \"optional\" away",
+    };
+    may_be_missing.then(|| {
+        format!("{operation} needs \"{needed}\", and the field \"{name}\" is optional; {remedy}")
+    })
 }
 
 /// Whether what a source gives can be what the operation takes, as far as the schema says.

@@ -13,8 +13,9 @@ use super::audience::{To, unite};
 use super::binary;
 use super::facts::{self, Fact};
 use super::mistake::suggestion;
-use super::reader::{Table, json, kind};
+use super::reader::Table;
 use super::rooms::Rooms;
+use super::selectors::selectors;
 use super::shape::{Shape, Shapes};
 use super::view::{Path, View};
 use crate::event::{Audience, Event, EventKind, Record, Volatile};
@@ -80,6 +81,7 @@ pub enum On {
 pub struct ServerEvents {
     by_kind: Vec<Vec<ServerEvent>>,
     pub(super) session: Vec<ServerEvent>,
+    tables: usize,
 }
 
 impl ServerEvents {
@@ -92,10 +94,12 @@ impl ServerEvents {
         let mut events = Self {
             by_kind: EventKind::ALL.iter().map(|_| Vec::new()).collect(),
             session: Vec::new(),
+            tables: 0,
         };
         let Some(table) = table else {
             return events;
         };
+        events.tables = table.named().len();
         for entry in table.named() {
             if let Err(problem) = super::check_declared_name(entry.key) {
                 table.note(entry.at.start, problem);
@@ -139,7 +143,12 @@ impl ServerEvents {
         self.session.insert(0, greeting);
     }
 
-    /// Every declared event.
+    /// How many tables the file has, whatever number of kinds each is made of.
+    pub fn tables(&self) -> usize {
+        self.tables
+    }
+
+    /// Every declared event, once for each kind that makes it, and the greeting.
     pub fn iter(&self) -> impl Iterator<Item = &ServerEvent> {
         self.by_kind.iter().flatten().chain(&self.session)
     }
@@ -333,37 +342,4 @@ fn source(table: &Table<'_>, text: &str, at: usize) -> Option<On> {
             None
         }),
     }
-}
-
-fn selectors<'t>(
-    table: &Table<'t>,
-    entry: &super::reader::Entry<'t>,
-    shapes: &Shapes<'t>,
-    facts: &[Fact],
-    of: &str,
-) -> Vec<(Path, Vec<Value>)> {
-    let Some(only) = Table::of(table.reader, entry) else {
-        return Vec::new();
-    };
-    let mut selectors = Vec::new();
-    for entry in only.named() {
-        let values = match json(entry.node) {
-            Value::Array(values) => values,
-            Value::Object(_) | Value::Null => {
-                let text = format!(
-                    "a value or a list of values, not {}",
-                    kind(entry.node.get_ref())
-                );
-                only.note(entry.node.span().start, text);
-                continue;
-            }
-            value => vec![value],
-        };
-        match shapes.path(entry.key, facts, of).map(|told| told.path) {
-            Ok(path @ (Path::Body(_) | Path::Seq)) => selectors.push((path, values)),
-            Ok(_) => only.note(entry.at.start, "only facts of the body can be fixed here"),
-            Err(problem) => only.note(entry.at.start, problem),
-        }
-    }
-    selectors
 }

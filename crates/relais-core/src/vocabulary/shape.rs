@@ -9,10 +9,12 @@ use std::sync::Arc;
 use serde_json::Value;
 use toml::de::DeValue;
 
+use super::between::Between;
 use super::facts::{ENVELOPE, Fact, Holds, Type};
 use super::mistake::suggestion;
 use super::reader::{Node, Reader, entries, json, kind};
 use super::rooms::Rooms;
+use super::settings::Items;
 use super::view::{Path, RoomPart, View};
 
 /// Shapes inside shapes.
@@ -191,6 +193,10 @@ pub(super) struct Shapes<'t> {
     pub(super) rooms: &'t Rooms,
     /// Fields of the file's items; `None`: some item takes any.
     pub(super) item_fields: Option<Vec<&'t str>>,
+    /// Item kinds, and what presence can be, for what is compared with them.
+    pub(super) items: &'t Items,
+    pub(super) statuses: &'t [Arc<str>],
+    pub(super) between: Between,
     named: Vec<(&'t str, usize, Node<'t>)>,
     used: std::cell::RefCell<Vec<&'t str>>,
 }
@@ -199,13 +205,16 @@ impl<'t> Shapes<'t> {
     pub(super) fn new(
         reader: &'t Reader<'t>,
         rooms: &'t Rooms,
-        item_fields: Option<Vec<&'t str>>,
+        (items, statuses): (&'t Items, &'t [Arc<str>]),
         named: Vec<(&'t str, usize, Node<'t>)>,
     ) -> Self {
         Self {
             reader,
             rooms,
-            item_fields,
+            item_fields: items.fields(),
+            items,
+            statuses,
+            between: Between::default(),
             named,
             used: Default::default(),
         }

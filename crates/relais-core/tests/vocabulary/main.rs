@@ -12,6 +12,7 @@ mod identity;
 mod inbox;
 mod mistakes;
 mod mistakes_between;
+mod mistakes_never;
 mod other_apps;
 mod pushes;
 mod relays;
