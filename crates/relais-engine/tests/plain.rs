@@ -233,3 +233,16 @@ async fn a_close_without_a_code_is_a_leave_as_one_with_1000_is() {
             .await;
     }
 }
+
+#[tokio::test]
+async fn a_message_over_the_limit_closes_with_1009_and_the_name_of_the_error() {
+    let small = Settings {
+        max_payload_bytes: 1_024,
+        ..settings(1)
+    };
+    let server = Server::start(small).await;
+    let mut client = greeted(&server, "").await;
+    client.send(&"x".repeat(1_025)).await;
+    assert_eq!(client.closed().await, Some(1009));
+    assert_eq!(client.close_reason, "TOO_LARGE");
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use relais_core::vocabulary::App;
 use rust_embed::RustEmbed;
@@ -22,6 +23,16 @@ pub enum AppsError {
         /// Why.
         reason: String,
     },
+    /// What was set is no folder that can be read.
+    #[error(
+        "unable to read the folder of app files {path}; {reason}; `apps_dir` (RELAIS_APPS_DIR) names a folder with *.toml files"
+    )]
+    Folder {
+        /// Which.
+        path: String,
+        /// Why.
+        reason: String,
+    },
     /// Mistakes in app files, with file, line and column, one a line.
     #[error("{0}")]
     Mistakes(String),
@@ -31,9 +42,11 @@ pub enum AppsError {
     /// Two files say the same name.
     #[error("two app files say that they are `{0}`")]
     Twice(String),
-    /// The app for the root is not there.
-    #[error("there is no app `{name}`; the apps are: {known}")]
-    Root {
+    /// The app that was asked for is not there.
+    #[error(
+        "there is no app `{name}`; the apps are: {known}; those of a folder are served with --apps-dir or RELAIS_APPS_DIR"
+    )]
+    Unknown {
         /// As set.
         name: String,
         /// All names.
@@ -54,7 +67,12 @@ pub fn load(folder: Option<&Path>) -> Result<Vec<App>, AppsError> {
             Ok(app) if apps.iter().any(|other| other.name == app.name) => {
                 return Err(AppsError::Twice(app.name.to_string()));
             }
-            Ok(app) => apps.push(app),
+            Ok(app) => {
+                for warning in &app.warnings {
+                    tracing::warn!("{warning}");
+                }
+                apps.push(app);
+            }
             Err(error) => mistakes.push(error.to_string()),
         }
     }
@@ -68,6 +86,28 @@ pub fn load(folder: Option<&Path>) -> Result<Vec<App>, AppsError> {
     }
 }
 
+/// The app for the root: as set, else the first that wants it, else the only one.
+pub fn root(wanted: Option<&str>, apps: &[Arc<App>]) -> Result<Option<Arc<str>>, AppsError> {
+    let found = match wanted {
+        None => apps.iter().find(|app| app.root || apps.len() == 1),
+        Some(wanted) => {
+            let named = apps.iter().find(|app| *app.name == *wanted);
+            let names = apps.iter().map(|app| &*app.name);
+            Some(named.ok_or_else(|| no_such_app(wanted, names))?)
+        }
+    };
+    Ok(found.map(|app| app.name.clone()))
+}
+
+/// What is said of an app that is not there.
+pub fn no_such_app<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> AppsError {
+    let known: Vec<&str> = known.collect();
+    AppsError::Unknown {
+        name: name.to_owned(),
+        known: known.join(", "),
+    }
+}
+
 /// Reads one app file.
 pub fn read(path: &Path) -> Result<String, AppsError> {
     fs::read_to_string(path).map_err(|error| AppsError::Read {
@@ -77,7 +117,7 @@ pub fn read(path: &Path) -> Result<String, AppsError> {
 }
 
 fn from_folder(folder: &Path) -> Result<Vec<(String, String)>, AppsError> {
-    let unreadable = |error: std::io::Error| AppsError::Read {
+    let unreadable = |error: std::io::Error| AppsError::Folder {
         path: folder.display().to_string(),
         reason: error.to_string(),
     };
@@ -108,4 +148,28 @@ fn built_in() -> Vec<(String, String)> {
         .iter()
         .filter_map(|name| Some((name.to_string(), text(name)?)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_where_the_folder_of_app_files_should_be_names_the_setting() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let error = load(Some(&file)).expect_err("no folder").to_string();
+        assert!(
+            error.contains("Not a directory") && error.contains("RELAIS_APPS_DIR"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn who_asks_for_an_app_that_is_not_there_is_told_those_that_are_and_where_others_come_from() {
+        let apps = load(None).expect("built in");
+        assert_eq!(
+            no_such_app("quiz", apps.iter().map(|app| &*app.name)).to_string(),
+            "there is no app `quiz`; the apps are: bam, classroom, stories, studio, wedding; those of a folder are served with --apps-dir or RELAIS_APPS_DIR"
+        );
+    }
 }

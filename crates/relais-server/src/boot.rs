@@ -41,7 +41,7 @@ use crate::outgoing::{Outgoing, OutgoingError};
 use crate::outside;
 use crate::settings::{ImageEngine, Settings, SettingsError};
 use crate::upkeep::Upkeep;
-use crate::{banner, demo, development};
+use crate::{banner, demo, development, open_files};
 
 /// Name of the development key in the data folder.
 pub const DEVELOPMENT_KEY: &str = "development.key";
@@ -69,9 +69,21 @@ pub enum BootError {
     /// Metrics.
     #[error("unable to collect metrics; {0}")]
     Metrics(#[from] BuildError),
-    /// The development key.
-    #[error("unable to keep a development key in {path}; {reason}")]
-    DevelopmentKey {
+    /// The data folder.
+    #[error(
+        "unable to use the data folder {path}; {reason}; another one is set with --data or RELAIS_DATA"
+    )]
+    Data {
+        /// Which.
+        path: String,
+        /// Why.
+        reason: io::Error,
+    },
+    /// The development key, or the server's own.
+    #[error(
+        "unable to keep a key in the data folder {path}; {reason}; another folder is set with --data or RELAIS_DATA"
+    )]
+    KeptKey {
         /// The data folder.
         path: String,
         /// Why.
@@ -114,7 +126,7 @@ pub enum BootError {
     #[error("stopped, because a part of the server failed; see the log")]
     Upkeep,
     /// The address.
-    #[error("unable to listen on {address}; {reason}")]
+    #[error("unable to listen on {address}; {reason}; another port is set with --port or WS_PORT")]
     Listen {
         /// Which.
         address: SocketAddr,
@@ -129,9 +141,6 @@ pub enum BootError {
 fn engine_rooms_max(settings: &Settings) -> usize {
     settings.limits.session_rooms_max + CLAIMED_ROOMS_MAX + MEMBER_ROOMS_MAX + 4
 }
-
-/// Files that are not connections of clients: the store, the log, HTTP requests under way.
-const FILES_KEPT: u64 = 256;
 
 /// Where files are found while nobody has set or asked where we are.
 fn base(address: SocketAddr) -> String {
@@ -207,11 +216,9 @@ fn listen(address: SocketAddr) -> Result<Listener, BootError> {
 
 async fn start(settings: Settings) -> Result<Running, BootError> {
     let clock = Clock::start();
-    let apps: Vec<Arc<App>> = app_files::load(settings.apps_dir.as_deref())?
-        .into_iter()
-        .map(Arc::new)
-        .collect();
-    let root = root_app(&settings, &apps)?;
+    let apps = app_files::load(settings.apps_dir.as_deref())?;
+    let apps: Vec<Arc<App>> = apps.into_iter().map(Arc::new).collect();
+    let root = app_files::root(settings.app.as_deref(), &apps)?;
     let secret = secret(&settings)?;
     let listener = listen(settings.listen)?;
     let address = listener.local_addr();
@@ -276,6 +283,7 @@ async fn start(settings: Settings) -> Result<Running, BootError> {
     .following(outside::followers(&apps, &store, &hub.bells, clock));
     keep_files(&mut upkeep, &settings, &web, &store)?;
     banner::print(&apps, address, web.development_secret.as_deref(), clock);
+    open_files::warn(&settings);
     Ok(Running {
         settings,
         listener,
@@ -362,39 +370,25 @@ async fn wait_for_stop() {
     }
 }
 
-/// The app for the root: as set, else the first that wants it, else the only one.
-fn root_app(settings: &Settings, apps: &[Arc<App>]) -> Result<Option<Arc<str>>, AppsError> {
-    let Some(wanted) = &settings.app else {
-        let first = apps.iter().find(|app| app.root || apps.len() == 1);
-        return Ok(first.map(|app| app.name.clone()));
-    };
-    match apps.iter().find(|app| *app.name == **wanted) {
-        Some(app) => Ok(Some(app.name.clone())),
-        None => {
-            let known: Vec<&str> = apps.iter().map(|app| &*app.name).collect();
-            Err(AppsError::Root {
-                name: wanted.clone(),
-                known: known.join(", "),
-            })
-        }
-    }
-}
-
-/// The server's own secret, with which it signs what it gives to clients: the tokens' where there is one, so that all nodes share it, else
+/// Makes the data folder, and gives the server's own secret, with which it signs what it gives to clients: the tokens' where there is one, so that all nodes share it, else
 /// one that is kept in the data folder.
 fn secret(settings: &Settings) -> Result<String, BootError> {
+    std::fs::create_dir_all(&settings.data).map_err(|reason| BootError::Data {
+        path: settings.data.display().to_string(),
+        reason,
+    })?;
     let name = match settings.is_development() {
         true => DEVELOPMENT_KEY,
         false => SERVER_KEY,
     };
     match &settings.token_keys.secret {
         Some(secret) => Ok(secret.clone()),
-        None => development::kept_secret(&settings.data, name).map_err(|reason| {
-            BootError::DevelopmentKey {
+        None => {
+            development::kept_secret(&settings.data, name).map_err(|reason| BootError::KeptKey {
                 path: settings.data.display().to_string(),
                 reason,
-            }
-        }),
+            })
+        }
     }
 }
 
@@ -410,7 +404,8 @@ fn token_keys(
         .get(app)
         .filter(|keys| keys.is_any());
     let given = own.unwrap_or(&settings.token_keys);
-    let mut keys = Keys::default().only(given.issuer.clone(), given.audience.clone());
+    let mut keys = Keys::default().explaining(settings.is_development());
+    keys = keys.only(given.issuer.clone(), given.audience.clone());
     if let Some(pem) = &given.public_key {
         let of = app.to_owned();
         keys = keys.and_public(pem).ok_or(BootError::PublicKey { of })?;
@@ -517,20 +512,6 @@ fn accept_limits(settings: &Settings) -> AcceptLimits {
     }
 }
 
-/// As set, and no more than there are files for: whoever is refused with 503 comes back, whom the kernel cannot accept waits and slows
-/// down all others.
-fn connections_max(settings: &Settings) -> usize {
-    let files = rlimit::getrlimit(rlimit::Resource::NOFILE).map_or(u64::MAX, |(soft, _)| soft);
-    let files = usize::try_from(files.saturating_sub(FILES_KEPT)).unwrap_or(usize::MAX);
-    if files < settings.limits.connections_max {
-        tracing::info!(
-            files,
-            "the limit of open files is below connections_max, and counts instead"
-        );
-    }
-    settings.limits.connections_max.min(files.max(1))
-}
-
 fn engine_settings(settings: &Settings) -> relais_engine::Settings {
     let defaults = relais_engine::Settings::default();
     let limits = &settings.limits;
@@ -555,7 +536,7 @@ fn engine_settings(settings: &Settings) -> relais_engine::Settings {
         control_per_second: limits.control_packets_per_second_max,
         namespaces_max: limits.namespaces_max,
         name_bytes_max: limits.name_bytes_max,
-        connections_max: connections_max(settings),
+        connections_max: open_files::connections_max(settings),
         credential_parameter: Some("token"),
         on_rest: Some(relais_memory::give_back),
         ..defaults
@@ -566,6 +547,24 @@ fn engine_settings(settings: &Settings) -> relais_engine::Settings {
 mod tests {
     use super::*;
     use crate::settings::RawSettings;
+
+    fn settings_with(data: &str) -> Settings {
+        let flags = [("data", data), ("port", "0")];
+        let flags = flags.map(|(key, text)| (key, text.to_owned())).into();
+        let raw = RawSettings::gather(&flags, &|_| None, Some(std::path::Path::new("/dev/null")));
+        raw.and_then(|raw| raw.check()).expect("settings")
+    }
+
+    #[test]
+    fn a_file_where_the_data_folder_should_be_names_the_setting() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let error = secret(&settings_with(file)).expect_err("no folder");
+        let said = error.to_string();
+        assert!(
+            said.contains("the data folder") && said.contains("RELAIS_DATA"),
+            "{said}"
+        );
+    }
 
     #[tokio::test]
     async fn a_panic_in_the_upkeep_ends_the_server() {

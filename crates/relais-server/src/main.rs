@@ -15,6 +15,7 @@ mod glue;
 mod http;
 mod identity;
 mod log;
+mod open_files;
 mod origin;
 mod outgoing;
 mod outside;

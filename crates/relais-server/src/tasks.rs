@@ -11,13 +11,13 @@ use crate::cli::{Task, TokenRequest};
 use crate::clock::Clock;
 use crate::documents::{asyncapi, typescript};
 use crate::identity::{NewToken, sign};
-use crate::settings::{RawSettings, Settings, Source};
-use crate::{app_files, boot, development, doctor, log};
+use crate::settings::{RawSettings, Settings, Source, unknown_names};
+use crate::{app_files, boot, development, doctor, log, open_files};
 
 /// Does what was asked; an error is a text for people.
 pub fn run(task: Task, raw: &RawSettings) -> Result<(), String> {
     match task {
-        Task::Serve => serve(raw.check().map_err(|error| error.to_string())?),
+        Task::Serve => serve(raw, raw.check().map_err(|error| error.to_string())?),
         Task::TokenCreate(request) => {
             token(&raw.check().map_err(|error| error.to_string())?, request)
         }
@@ -27,7 +27,11 @@ pub fn run(task: Task, raw: &RawSettings) -> Result<(), String> {
             print(&format!("{document:#}\n"))
         }
         Task::AppTypes(name) => print(&typescript::declarations(&app(raw, &name)?)),
-        Task::ConfigShow => print(&show(raw)),
+        Task::ConfigShow => {
+            print(&show(raw))?;
+            // All of them first, then which of them the server would not start with.
+            raw.check().map(drop).map_err(|error| error.to_string())
+        }
         Task::Doctor => examine(&raw.check().map_err(|error| error.to_string())?),
     }
 }
@@ -39,11 +43,14 @@ fn print(text: &str) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-fn serve(settings: Settings) -> Result<(), String> {
+fn serve(raw: &RawSettings, settings: Settings) -> Result<(), String> {
     log::init(&settings)?;
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        tracing::warn!(%error, "unable to raise the limit of open files");
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let given = raw.warnings().iter().cloned();
+    for warning in given.chain(unknown_names(names)).chain(settings.warnings()) {
+        tracing::warn!("{warning}");
     }
+    open_files::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("http")
@@ -79,9 +86,13 @@ fn app(raw: &RawSettings, name: &str) -> Result<App, String> {
     }
     let folder = raw.apps_dir();
     let apps = app_files::load(folder.as_deref()).map_err(|error| error.to_string())?;
+    let unknown = no_such_app(name, &apps);
     let mut apps = apps.into_iter();
-    apps.find(|app| *app.name == *name)
-        .ok_or_else(|| format!("there is no app `{name}`"))
+    apps.find(|app| *app.name == *name).ok_or(unknown)
+}
+
+fn no_such_app(name: &str, apps: &[App]) -> String {
+    app_files::no_such_app(name, apps.iter().map(|app| &*app.name)).to_string()
 }
 
 fn check(file: &Path) -> Result<(), String> {
@@ -160,7 +171,7 @@ fn token(settings: &Settings, request: TokenRequest) -> Result<(), String> {
         Some(name) => Some(
             apps.iter()
                 .find(|app| *app.name == **name)
-                .ok_or_else(|| format!("there is no app `{name}`"))?,
+                .ok_or_else(|| no_such_app(name, &apps))?,
         ),
         None => None,
     };

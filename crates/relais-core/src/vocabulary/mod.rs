@@ -60,7 +60,7 @@ pub use facts::{Fact, Holds, Type};
 pub use fields::ItemField;
 pub use http::{Auth, Match, Parameters, Route, Routes, decode};
 pub use identity::{CLAIMED_ROOMS_MAX, IdentityRules, NAME_CHARS_MAX};
-pub use mistake::{Mistake, Mistakes};
+pub use mistake::{Mistake, Mistakes, suggestion};
 pub use notices::Notices;
 pub use push::{Push, When};
 pub use request::{Answer, Request};

@@ -7,7 +7,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use relais_protocol::websocket::{Message, Reader};
+use relais_protocol::websocket::{CloseCode, Message, Reader};
 use tokio::io::ReadBuf;
 
 use crate::connection::{Connection, State};
@@ -15,6 +15,9 @@ use crate::frame;
 use crate::panics::guard;
 use crate::service::{Service, Transport};
 use crate::stream::Stream;
+
+/// The reason beside 1009: the name that clients know a message over a limit by, as in an error of the application.
+const TOO_LARGE: &str = "TOO_LARGE";
 
 /// Full buffers of one connection handled before the others get their turn.
 const READS_A_TURN: usize = 8;
@@ -127,7 +130,12 @@ fn handle_all<S: Service>(connection: &Rc<Connection<S>>, bytes: &mut [u8]) {
         match reader.read(&mut rest, &limits) {
             Ok(None) => return,
             Ok(Some(message)) => handle(connection, &message),
-            Err(error) => return connection.violation(error.close_code(), "bad frame"),
+            Err(error) => {
+                let code = error.close_code();
+                let is_too_large = code == CloseCode::TOO_BIG;
+                let reason = if is_too_large { TOO_LARGE } else { "bad frame" };
+                return connection.violation(code, reason);
+            }
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Incoming {
 pub struct Client {
     pub stream: TcpStream,
     buffer: Vec<u8>,
+    /// The reason of the close frame, once it has come.
+    pub close_reason: String,
 }
 
 impl Client {
@@ -42,6 +44,7 @@ impl Client {
         Self {
             stream,
             buffer: Vec::new(),
+            close_reason: String::new(),
         }
     }
 
@@ -163,11 +166,12 @@ impl Client {
             2 => Incoming::Binary(payload),
             9 => Incoming::Ping,
             10 => Incoming::Pong,
-            8 => Incoming::Close(
-                payload
-                    .first_chunk::<2>()
-                    .map(|code| u16::from_be_bytes(*code)),
-            ),
+            8 => {
+                let reason = payload.get(2..).unwrap_or_default();
+                self.close_reason = String::from_utf8_lossy(reason).into_owned();
+                let code = payload.first_chunk::<2>();
+                Incoming::Close(code.map(|code| u16::from_be_bytes(*code)))
+            }
             opcode => panic!("opcode {opcode}"),
         })
     }

@@ -72,6 +72,13 @@ impl Apps {
         self.root.map(|root| &self.served[root])
     }
 
+    /// The one that examples are about: at the root, else the first that has somebody to be, else the first.
+    pub fn shown(&self) -> Option<&Arc<Served>> {
+        let has_users = |served: &&Arc<Served>| !served.app.demo.users.is_empty();
+        let first = || self.served.iter().find(has_users).or(self.served.first());
+        self.root().or_else(first)
+    }
+
     /// The one that the engine calls by a number.
     pub fn at(&self, endpoint: u16) -> Option<&Arc<Served>> {
         self.served.get(usize::from(endpoint))

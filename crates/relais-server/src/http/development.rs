@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use relais_core::error::{Code, Error};
 use serde_json::{Map, Value, json};
 
-use super::{Problem, Web, not_found};
+use super::{Problem, Web, names, not_found};
 use crate::glue::apps::Served;
 use crate::identity::{NewToken, sign};
 
@@ -43,7 +43,15 @@ pub async fn token(
         None => web.apps.root(),
     };
     let Some(app) = app else {
-        return Problem(Error::new(Code::NotFound, "there is no such app")).into_response();
+        let text = match value("app") {
+            Some(_) => "there is no such app",
+            None => "no app is at the root",
+        };
+        let text = format!(
+            "{text}; say app= and one of: {}",
+            names(&web, str::to_owned)
+        );
+        return Problem(Error::new(Code::NotFound, text)).into_response();
     };
     let Some(user) = value("user").filter(|user| !user.is_empty()) else {
         return Problem(Error::new(

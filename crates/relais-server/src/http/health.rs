@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::{Problem, Web, app, not_found, peer};
+use super::{Problem, Web, app, peer};
 use crate::glue::apps::Served;
 
 /// The process answers.
@@ -56,7 +56,7 @@ pub fn metrics(web: &Web, app: Option<&Arc<Served>>, request: &Request<Body>) ->
             app.metrics(web.clock.now()),
         )
             .into_response(),
-        None => not_found(),
+        None => super::no_root(web),
     }
 }
 

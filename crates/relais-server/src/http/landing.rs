@@ -6,6 +6,7 @@ use ::http::header::{
 };
 use axum::response::{IntoResponse, Response};
 
+use super::first_message;
 use crate::glue::apps::Apps;
 
 /// What the page shows of an app.
@@ -24,8 +25,18 @@ pub struct Landing {
     pub apps: Vec<Shown>,
     /// The app at the root.
     pub root: Option<String>,
+    /// The app of the example.
+    pub example: Option<Example>,
     /// Whether tokens are given away.
     pub development: bool,
+}
+
+/// An app to talk to.
+pub struct Example {
+    /// Its name.
+    pub name: String,
+    /// Lines that say something.
+    pub lines: Option<String>,
 }
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -52,6 +63,10 @@ impl Landing {
         Self {
             apps: shown.collect(),
             root: apps.root().map(|served| served.name.to_string()),
+            example: apps.shown().map(|served| Example {
+                name: served.name.to_string(),
+                lines: first_message::lines(&served.app),
+            }),
             development,
         }
     }
@@ -61,7 +76,7 @@ impl Landing {
         let host = escape(host);
         let apps: String = self.apps.iter().map(|app| self.app(app)).collect();
         let start = if self.development {
-            first_chat(&host)
+            self.first_chat(&host)
         } else {
             String::new()
         };
@@ -107,17 +122,29 @@ impl Landing {
             tokens.join(" · ")
         )
     }
-}
 
-fn first_chat(host: &str) -> String {
-    format!(
-        "<p class=\"note\">Development mode: anybody on this machine gets a token. Set JWT_SECRET to end it.</p>\
-         <h2>A first message</h2><p>In a folder of your own, twice, with two demo users of the list below:</p>\
-         <pre><code>npm install socket.io-client\nnode --input-type=module -e '\nimport {{ io }} from \"socket.io-client\";\n\
-         const token = await (await fetch(\"http://{host}/dev/token?user=USER&amp;format=text\")).text();\n\
-         const socket = io(\"http://{host}\", {{ auth: {{ token }} }});\n\
-         socket.onAny((event, data) =&gt; console.log(event, data));'</code></pre>"
-    )
+    fn first_chat(&self, host: &str) -> String {
+        let Some(example) = &self.example else {
+            return String::new();
+        };
+        let name = escape(&example.name);
+        let (asked, path) = match self.root {
+            Some(_) => (String::new(), String::new()),
+            None => (
+                format!("app={name}&amp;"),
+                format!("path: \"/{name}/socket.io/\", "),
+            ),
+        };
+        let lines = escape(example.lines.as_deref().unwrap_or_default());
+        format!(
+            "<p class=\"note\">Development mode: anybody on this machine gets a token. Set JWT_SECRET to end it.</p>\
+             <h2>A first message</h2><p>In a folder of your own, twice, with two demo users of {name} in the list below instead of USER:</p>\
+             <pre><code>npm install socket.io-client\nnode --input-type=module -e '\nimport {{ io }} from \"socket.io-client\";\n\
+             const token = await (await fetch(\"http://{host}/dev/token?{asked}user=USER&amp;format=text\")).text();\n\
+             const socket = io(\"http://{host}\", {{ {path}auth: {{ token }} }});\n\
+             socket.onAny((event, data) =&gt; console.log(event, data));\n{lines}'</code></pre>"
+        )
+    }
 }
 
 pub(super) fn answer(body: String, content_type: &'static str) -> Response {
@@ -160,6 +187,10 @@ mod tests {
         let page = Landing {
             apps: vec![served],
             root: None,
+            example: Some(Example {
+                name: "x".into(),
+                lines: Some("\"<b>".into()),
+            }),
             development: true,
         }
         .page("localhost\"><b>");

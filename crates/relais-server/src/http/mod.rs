@@ -7,6 +7,7 @@ mod app;
 mod body;
 mod development;
 mod files;
+mod first_message;
 mod health;
 mod keys;
 mod landing;
@@ -130,7 +131,7 @@ async fn landing_page(State(web): State<Arc<Web>>, request: Request<Body>) -> Re
 async fn by_app(State(web): State<Arc<Web>>, request: Request<Body>) -> Response {
     let path = request.uri().path();
     let Some((app, rest)) = web.apps.of_path(path) else {
-        return not_found();
+        return no_root(&web);
     };
     let (app, rest) = (app.clone(), rest.to_owned());
     let is_prefixed = is_prefixed(&app, path);
@@ -237,6 +238,21 @@ fn method_not_allowed() -> Response {
         "unable to answer; this address knows other methods",
     ))
     .into_response()
+}
+
+/// Without an app at the root, whoever leaves its name out is told the names; the landing page has them too.
+fn no_root(web: &Web) -> Response {
+    let text = format!(
+        "there is nothing at this address; no app is at the root, name one: {}",
+        names(web, |name| format!("/{name}/"))
+    );
+    Problem(Error::new(Code::NotFound, text)).into_response()
+}
+
+/// The names of the apps, each as `shown`.
+fn names(web: &Web, shown: impl Fn(&str) -> String) -> String {
+    let shown: Vec<String> = web.apps.iter().map(|app| shown(&app.name)).collect();
+    shown.join(", ")
 }
 
 fn not_found() -> Response {

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use jsonwebtoken::{AlgorithmFamily, DecodingKey, Validation};
-use relais_core::error::{Code, Error};
+use relais_core::error::Error;
 use relais_core::ids::Timestamp;
 use serde_json::{Map, Value};
 
 use super::key_set::KeySet;
+use super::refused::Refused;
 
 /// Seconds by which clocks may differ.
 const LEEWAY_SECONDS: f64 = 5.0;
@@ -24,6 +25,7 @@ pub struct Keys {
     proofs: Vec<Proof>,
     issuer: Option<String>,
     audience: Option<String>,
+    explains: bool,
 }
 
 enum Proof {
@@ -68,6 +70,12 @@ impl Keys {
         self
     }
 
+    /// Whether the log says at once why a token was refused, as in development mode; else only where it shows what is for debugging.
+    pub fn explaining(mut self, explains: bool) -> Self {
+        self.explains = explains;
+        self
+    }
+
     /// Proves a token and its times; `now` is wall-clock time. `app` is compared with the claim `app` where the token has one. Waits only
     /// where a key set has to be fetched.
     pub async fn prove(
@@ -76,10 +84,27 @@ impl Keys {
         app: &str,
         now: Timestamp,
     ) -> Result<Map<String, Value>, Error> {
+        let proved = self.proved(token, app, now).await;
+        proved.map_err(|refused| {
+            match self.explains {
+                true => tracing::info!(app, why = %refused, "a token was refused"),
+                false => tracing::debug!(app, why = %refused, "a token was refused"),
+            }
+            refused.answer()
+        })
+    }
+
+    /// The same, with what the log is told where it proves nothing.
+    pub(super) async fn proved(
+        &self,
+        token: &str,
+        app: &str,
+        now: Timestamp,
+    ) -> Result<Map<String, Value>, Refused> {
         if token.len() > TOKEN_BYTES_MAX {
-            return Err(invalid());
+            return Err(Refused::TooLong(TOKEN_BYTES_MAX));
         }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Refused::NoToken)?;
         let family = header.alg.family();
         let mut found = None;
         for proof in &self.proofs {
@@ -87,27 +112,28 @@ impl Keys {
                 Proof::Fixed(key) if key.family() == family => verified(token, key),
                 Proof::Fixed(_) => None,
                 Proof::Set(_) if family == AlgorithmFamily::Hmac => None,
-                Proof::Set(set) => match set.key(header.kid.as_deref(), header.alg).await? {
-                    Some(key) => verified(token, &key),
-                    None => None,
-                },
+                Proof::Set(set) => {
+                    let key = set.key(header.kid.as_deref(), header.alg).await;
+                    let key = key.map_err(Refused::NoKeySet)?;
+                    key.and_then(|key| verified(token, &key))
+                }
             };
             if found.is_some() {
                 break;
             }
         }
-        let claims = found.ok_or_else(invalid)?;
+        let claims = found.ok_or(Refused::ForeignKey)?;
         check_times(&claims, now)?;
         self.check_names(&claims)?;
         match claims.get("app") {
             None => Ok(claims),
             Some(Value::String(named)) if named == app => Ok(claims),
-            Some(_) => Err(invalid()),
+            Some(named) => Err(Refused::OtherApp(named.clone())),
         }
     }
 
     /// `iss` and `aud`.
-    fn check_names(&self, claims: &Map<String, Value>) -> Result<(), Error> {
+    fn check_names(&self, claims: &Map<String, Value>) -> Result<(), Refused> {
         let says = |name: &str, wanted: &str| match claims.get(name) {
             Some(Value::String(one)) => one == wanted,
             Some(Value::Array(many)) => many.iter().any(|one| one == wanted),
@@ -115,16 +141,12 @@ impl Keys {
         };
         let issuer = self.issuer.as_ref().map(|wanted| says("iss", wanted));
         let audience = self.audience.as_ref().map(|wanted| says("aud", wanted));
-        match issuer != Some(false) && audience != Some(false) {
-            true => Ok(()),
-            false => Err(invalid()),
+        match (issuer, audience) {
+            (Some(false), _) => Err(Refused::OtherIssuer),
+            (_, Some(false)) => Err(Refused::OtherAudience),
+            _ => Ok(()),
         }
     }
-}
-
-fn invalid() -> Error {
-    let text = "unable to identify; the token is not valid here";
-    Error::new(Code::TokenInvalid, text)
 }
 
 /// The claims, if this key has signed them. Times are checked elsewhere, with the caller's clock.
@@ -139,30 +161,18 @@ fn verified(token: &str, key: &DecodingKey) -> Option<Map<String, Value>> {
 }
 
 /// `exp`, `nbf` and `iat` are numbers where they are there; a time as text is a token that nobody checked.
-fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), Error> {
-    let seconds = |name: &str| match claims.get(name) {
+fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), Refused> {
+    let seconds = |name: &'static str| match claims.get(name) {
         None => Ok(None),
-        Some(value) => match value.as_f64() {
-            Some(seconds) => Ok(Some(seconds)),
-            None => Err(Error::new(
-                Code::TokenInvalid,
-                format!("unable to identify; the token's {name} is not a number"),
-            )),
-        },
+        Some(value) => value.as_f64().map(Some).ok_or(Refused::NoTime(name)),
     };
     let now = now.0 as f64 / 1_000.0;
     seconds("iat")?;
     if seconds("nbf")?.is_some_and(|nbf| now + LEEWAY_SECONDS < nbf) {
-        return Err(Error::new(
-            Code::TokenInvalid,
-            "unable to identify; the token is not valid yet",
-        ));
+        return Err(Refused::NotYet);
     }
     if seconds("exp")?.is_some_and(|exp| now - LEEWAY_SECONDS >= exp) {
-        return Err(Error::new(
-            Code::TokenExpired,
-            "unable to identify; the token has expired",
-        ));
+        return Err(Refused::Expired);
     }
     Ok(())
 }

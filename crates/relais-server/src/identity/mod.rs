@@ -6,6 +6,7 @@
 mod key_set;
 mod keys;
 mod pid;
+mod refused;
 mod token;
 
 use relais_core::error::{Code, Error};

@@ -146,3 +146,39 @@ fn the_token_is_found_in_auth_then_header_then_query() {
         Code::TokenMissing
     );
 }
+
+#[test]
+fn the_log_is_told_why_a_token_was_refused_and_nothing_of_the_token() {
+    let why = |token: &str| {
+        let keys = Keys::default().and_secret(SECRET);
+        let proved = keys.proved(token, "bam", NOW).now_or_never();
+        let refused = proved.expect("no wait").expect_err("refused");
+        let (said, answer) = (refused.to_string(), refused.answer());
+        assert!(!said.contains(token), "{said}");
+        (said, answer.message)
+    };
+    let vague = "unable to identify; the token is not valid here";
+    let good = token(json!({"sub": "a"}));
+    let foreign = format!(
+        "{}AAAA",
+        good.rsplit_once('.').expect("a signature").0.to_owned() + "."
+    );
+    for (token, said) in [
+        (
+            "garbage".to_owned(),
+            "it is no JWT with an algorithm that is known",
+        ),
+        (
+            foreign,
+            "no key of this app has signed it: another server's key, or another algorithm",
+        ),
+        (
+            token(json!({"sub": "a", "app": "wedding"})),
+            "it is for another app: its claim `app` is \"wedding\"",
+        ),
+    ] {
+        assert_eq!(why(&token), (said.to_owned(), vague.to_owned()));
+    }
+    let expired = why(&token(json!({"sub": "a", "exp": 1_789_999_000})));
+    assert_eq!(expired.0, "it has expired");
+}

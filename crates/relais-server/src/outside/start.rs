@@ -61,7 +61,7 @@ pub fn browsers(
         Some(vapid) => vapid,
         None if settings.is_development() => {
             let kept = development::kept_secret(&settings.data, VAPID_KEY);
-            let key = kept.map_err(|reason| BootError::DevelopmentKey {
+            let key = kept.map_err(|reason| BootError::KeptKey {
                 path: settings.data.display().to_string(),
                 reason,
             })?;

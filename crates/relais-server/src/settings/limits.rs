@@ -55,6 +55,9 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// What `connections_max` is where nobody has set it.
+    pub const CONNECTIONS_MAX: usize = 100_000;
+
     pub(super) fn read(raw: &RawSettings) -> Result<Self, SettingsError> {
         let size = |key, range| raw.number(key, range).map(|number| number as usize);
         let time = |key, range| raw.number(key, range).map(Duration::from_millis);

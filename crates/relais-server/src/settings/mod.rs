@@ -8,6 +8,7 @@ mod limits;
 mod table;
 mod token_keys;
 mod vapid;
+mod warnings;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use limits::Limits;
 pub use table::{Row, TABLE};
 pub use token_keys::TokenKeys;
 pub use vapid::VapidSettings;
+pub use warnings::unknown_names;
 pub use webhook::WebhookSettings;
 
 /// Why the settings are refused. The text names the key, the place it came from and what would be right.
@@ -184,6 +186,7 @@ pub struct Settings {
 pub struct RawSettings {
     values: BTreeMap<&'static str, Raw>,
     apps: OfApps,
+    warnings: Vec<String>,
 }
 
 /// Tables of single apps.
@@ -232,7 +235,11 @@ impl RawSettings {
             };
             values.insert(row.key, raw);
         }
-        Ok(Self { values, apps })
+        Ok(Self {
+            values,
+            apps,
+            warnings: warnings::given_twice(environment),
+        })
     }
 
     /// Each row with its value, for `config show`. Secrets are shown as `(set)` or `(not set)`, and who an address says one is not at all.
@@ -246,6 +253,11 @@ impl RawSettings {
             };
             (row, text, &raw.source)
         })
+    }
+
+    /// What was gathered and is likely not meant.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The folder of app files, where one is set.

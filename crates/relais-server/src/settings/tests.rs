@@ -216,3 +216,27 @@ fn whoever_names_a_comfyui_and_no_other_engine_wants_it() {
         assert!(error.contains(wrong), "{error}");
     }
 }
+
+#[test]
+fn short_secrets_on_loopback_are_told_and_long_ones_are_not() {
+    let warnings = |secret: &str, key: &str| {
+        let raw = gather(&[], &[("JWT_SECRET", secret), ("API_KEY", key)], None);
+        raw.and_then(|raw| raw.check()).expect("checked").warnings()
+    };
+    assert_eq!(
+        warnings("short", "short"),
+        [
+            "JWT_SECRET is shorter than 32 bytes; beyond loopback it is refused",
+            "an API_KEY is shorter than 16 bytes; beyond loopback it is refused",
+        ]
+    );
+    let (secret, key) = ("x".repeat(32), "y".repeat(16));
+    assert!(warnings(&secret, &key).is_empty());
+}
+
+#[test]
+fn the_most_connections_that_nobody_has_set_are_those_of_the_table() {
+    let raw = gather(&[], &[], None);
+    let settings = raw.and_then(|raw| raw.check()).expect("checked");
+    assert_eq!(settings.limits.connections_max, Limits::CONNECTIONS_MAX);
+}

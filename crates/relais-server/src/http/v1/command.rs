@@ -13,7 +13,7 @@ use relais_core::error::{Code, Error};
 use relais_core::event::Person;
 use relais_core::ids::{AudienceKey, Conversation, Id, RoomKey, Seq, Timestamp, UserId};
 use relais_core::restriction::{Against, Hold};
-use relais_core::vocabulary::{App, check_event_name, decode};
+use relais_core::vocabulary::{App, RoomKind, check_event_name, decode};
 use serde_json::Value;
 
 use super::letters;
@@ -244,8 +244,18 @@ impl Asked<'_> {
 
     fn room_of(&self, name: &str) -> Result<RoomKey, Error> {
         self.app.rooms.parse(name).ok_or_else(|| {
-            let text =
-                format!("unable to answer; \"{name}\" is not the name of a room of this app");
+            let form = |kind: &RoomKind| match &kind.parameter {
+                Some(parameter) => format!("{}{{{parameter}}}{}", kind.prefix, kind.suffix),
+                None => kind.prefix.to_string(),
+            };
+            let forms: Vec<String> = self.app.rooms.0.iter().map(form).collect();
+            let known = match forms.is_empty() {
+                true => "it has none".to_owned(),
+                false => format!("they are called {}", forms.join(", ")),
+            };
+            let text = format!(
+                "unable to answer; \"{name}\" is not the name of a room of this app; {known}"
+            );
             Error::new(Code::NotFound, text)
         })
     }
