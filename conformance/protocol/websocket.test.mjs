@@ -196,9 +196,9 @@ test('an upgrade that is never finished is taken back after ten seconds, and pol
   await closed;
   assert.ok(Date.now() - began >= UPGRADE_TIMEOUT_MS - SLACK_MS, 'not much earlier');
   await session.post('4polling');
-  for (;;) {
+  await eventually('what was posted comes back', async () => {
     const packets = (await (await session.get()).text()).split(SEPARATOR);
-    if (packets.includes('4polling')) break;
     if (packets.includes('2')) await session.post('3');
-  }
+    return packets.includes('4polling');
+  });
 });
