@@ -11,7 +11,7 @@ import { DEADLINE_MS, Inbox, within } from './wait.mjs';
 export const ENGINE_URL = (process.env.RELAIS_ENGINE_URL ?? 'http://localhost:3000').replace(/\/$/, '');
 export const SEPARATOR = '\x1e';
 export const PING_INTERVAL_MS = 300;
-export const PING_TIMEOUT_MS = 1500;
+export const PING_TIMEOUT_MS = 200;
 export const CONNECT_TIMEOUT_MS = 1000;
 export const MAX_PAYLOAD = 1000000;
 /** Room for a busy machine where a test compares with a protocol period. */

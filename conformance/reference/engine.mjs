@@ -12,7 +12,7 @@ import { WebSocketServer } from 'ws';
 const require = createRequire(import.meta.url);
 const { Server: EngineServer } = createRequire(require.resolve('socket.io'))('engine.io');
 
-const LIMITS = { pingInterval: 300, pingTimeout: 1500, maxHttpBufferSize: 1000000 };
+const LIMITS = { pingInterval: 300, pingTimeout: 200, maxHttpBufferSize: 1000000 };
 
 export function startEngine(port) {
   const server = http.createServer((_, response) => response.writeHead(404).end());

@@ -75,7 +75,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = arguments.next().map_or(Ok(3000), |port| port.parse())?;
     let mut settings = Settings {
         ping_interval: Duration::from_millis(300),
-        ping_timeout: Duration::from_millis(1500),
+        ping_timeout: Duration::from_millis(200),
         connect_timeout: Duration::from_millis(1000),
         max_payload_bytes: 1_000_000,
         ..Settings::default()
