@@ -44,34 +44,45 @@ impl<S: Service> Connection<S> {
 
     /// Any pong will do: only the latest ping can be outstanding.
     pub(crate) fn pong_came(&self) {
-        self.awaits_pong.set(false);
+        self.looks_for_pong.set(0);
     }
 
     fn ping(self: &Rc<Self>, planned: Instant) {
-        self.awaits_pong.set(true);
+        self.looks_for_pong.set(1);
         self.push(match self.endpoint.wire.is_engineio() {
             true => frame::engine(b"2"),
             false => frame::ping(),
         });
-        let timeout = self.shard.settings().ping_timeout;
         self.shard
-            .at(fair(planned) + timeout, self.id, Deadline::Pong);
+            .at(fair(planned) + self.look(), self.id, Deadline::Pong);
+    }
+
+    /// How long after a ping the pong is first looked for: not after the next ping is due, also where a client may take longer.
+    fn look(&self) -> Duration {
+        let settings = self.shard.settings();
+        settings.ping_timeout.min(settings.ping_interval)
     }
 
     fn check_pong(self: &Rc<Self>, planned: Instant) {
-        if self.awaits_pong.get() {
-            if self.is_unheard() || fair(planned) != planned {
-                return self.shard.after(AGAIN, self.id, Deadline::Pong);
-            }
-            self.shard.stats.heartbeats_missed_total.add(1);
-            self.end_sessions(Reason::Heartbeat);
-            self.vanish();
-            return;
-        }
         let settings = self.shard.settings();
-        let next = planned + settings.ping_interval;
-        let next = next.checked_sub(settings.ping_timeout).unwrap_or(next);
-        self.shard.at(next, self.id, Deadline::Ping);
+        let looks = self.looks_for_pong.get();
+        if looks == 0 {
+            let next = planned + settings.ping_interval.saturating_sub(self.look());
+            return self.shard.at(next, self.id, Deadline::Ping);
+        }
+        let waited = self.look().saturating_mul(looks.into());
+        let left = settings.ping_timeout.saturating_sub(waited);
+        if !left.is_zero() && looks < u16::MAX {
+            self.looks_for_pong.set(looks + 1);
+            let next = fair(planned) + left.min(self.look());
+            return self.shard.at(next, self.id, Deadline::Pong);
+        }
+        if self.is_unheard() || fair(planned) != planned {
+            return self.shard.after(AGAIN, self.id, Deadline::Pong);
+        }
+        self.shard.stats.heartbeats_missed_total.add(1);
+        self.end_sessions(Reason::Heartbeat);
+        self.vanish();
     }
 
     /// Whether it is we who did not listen: what the client has sent was not read, for its own commands hold up the reading.

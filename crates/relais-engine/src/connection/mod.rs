@@ -78,7 +78,8 @@ pub(crate) struct Connection<S: Service> {
     rare: RefCell<Option<Box<Rare>>>,
     /// CONNECTs in the current minute.
     attempts: Cell<(u32, u32)>,
-    pub(crate) awaits_pong: Cell<bool>,
+    /// The number of the look for the newest ping's pong that comes next; 0: it came.
+    pub(crate) looks_for_pong: Cell<u16>,
     /// For control packets.
     control: Bucket,
 }
@@ -113,7 +114,7 @@ impl<S: Service> Connection<S> {
             sessions: RefCell::default(),
             rare: RefCell::default(),
             attempts: Cell::new((0, 0)),
-            awaits_pong: Cell::new(false),
+            looks_for_pong: Cell::new(0),
             control: Bucket::default(),
         });
         shard

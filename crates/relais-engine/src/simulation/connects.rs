@@ -113,3 +113,50 @@ fn a_client_that_answers_no_ping_is_gone_after_one_interval_and_one_timeout() {
         stage.end().await
     });
 }
+
+/// Settings that many teams bring along: a client may take longer for its answer than the next ping is away.
+fn patient() -> Settings {
+    Settings {
+        ping_timeout: Duration::from_secs(12),
+        ..settings()
+    }
+}
+
+#[test]
+fn pings_come_at_the_interval_also_where_a_client_may_take_longer_for_its_answer() {
+    play(async || {
+        let mut stage = Stage::new(patient(), &[]);
+        let mut link = Link::websocket(&stage.house.engine, 1, "l=1", 4096, Wire::SocketIo);
+        link.send("40");
+        let mut pings = 0;
+        for _ in 0..210 {
+            stage.pass(100).await;
+            for came in link.pump(FAST).unwrap_or_default() {
+                if matches!(&came, Came::Text(ping) if ping == "2") {
+                    pings += 1;
+                    link.send("3");
+                }
+            }
+        }
+        assert_eq!(pings, 4, "after 5, 10, 15 and 20 of 21 s");
+        link.send("41");
+        link.send("1");
+        assert!(is_ended_within(&mut stage, &mut link, 1_000).await);
+        stage.end().await
+    });
+}
+
+#[test]
+fn a_client_that_may_take_longer_than_the_interval_is_gone_after_its_whole_time_all_the_same() {
+    play(async || {
+        let mut stage = Stage::new(patient(), &["/"]);
+        stage.agents[0].open(1, false, 4096);
+        stage.agents[0].is_mute = true;
+        stage.pass(16_500).await;
+        assert_eq!(stage.house.engine.stats().connections, 1);
+        stage.pass(1_000).await;
+        let stats = stage.house.engine.stats();
+        assert_eq!((stats.connections, stats.heartbeats_missed_total), (0, 1));
+        stage.end().await
+    });
+}
